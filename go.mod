@@ -1,0 +1,5 @@
+module github.com/tsgo/tsgo
+
+go 1.26.0
+
+require github.com/agnivade/levenshtein v1.2.2

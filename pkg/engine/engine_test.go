@@ -1,0 +1,148 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/engine/enginetest"
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/tensor"
+)
+
+func TestSignatureCheck(t *testing.T) {
+	t.Parallel()
+	signature := engine.Signature{Inputs: []engine.Value{
+		{Name: "x", DType: tensor.Float32, Shape: []engine.Dim{{Size: -1, Name: "batch"}, {Size: 2}}},
+	}}
+	floats, _ := tensor.Make(tensor.Float32, []int64{3, 2})
+	wide, _ := tensor.Make(tensor.Float32, []int64{3, 4})
+	ints, _ := tensor.Make(tensor.Int64, []int64{3, 2})
+	flat, _ := tensor.Make(tensor.Float32, []int64{6})
+	tests := map[string]struct {
+		in   tensor.Named
+		want string
+	}{
+		"fits":      {tensor.Named{"x": floats}, ""},
+		"size":      {tensor.Named{"x": wide}, `input "x" is float32[3 4], the network takes x float32[batch,2]`},
+		"type":      {tensor.Named{"x": ints}, `input "x" is int64[3 2]`},
+		"rank":      {tensor.Named{"x": flat}, `input "x" is float32[6]`},
+		"missing":   {tensor.Named{"y": floats}, `input "x" is missing`},
+		"one extra": {tensor.Named{"x": floats, "y": floats}, `the network has no input "y"`},
+	}
+	for name, test := range tests {
+		err := signature.Check(test.in)
+		if (err == nil) != (test.want == "") || err != nil && (!errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: Check = %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+func TestGateLetsEveryFourthExplanationIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate := engine.NewGate(1)
+		leave, err := gate.Enter(t.Context(), engine.Prediction)
+		if err != nil {
+			t.Fatal(err)
+		}
+		order := make(chan byte, 12)
+		pass := func(class engine.Class, letter byte) {
+			go func() {
+				out, err := gate.Enter(context.Background(), class)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				order <- letter
+				out()
+			}()
+			synctest.Wait()
+		}
+		for range 2 {
+			pass(engine.Explanation, 'e')
+		}
+		for range 8 {
+			pass(engine.Prediction, 'p')
+		}
+		leave()
+		synctest.Wait()
+		close(order)
+		var got []byte
+		for letter := range order {
+			got = append(got, letter)
+		}
+		if string(got) != "pppepppepp" {
+			t.Errorf("order = %s, want pppepppepp", got)
+		}
+	})
+}
+
+func TestGateForgetsWhoLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate := engine.NewGate(1)
+		leave, _ := gate.Enter(t.Context(), engine.Prediction)
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error)
+		go func() {
+			_, err := gate.Enter(ctx, engine.Explanation)
+			failed <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("Enter = %v, want %v", err, context.Canceled)
+		}
+		leave()
+		again, err := gate.Enter(t.Context(), engine.Prediction)
+		if err != nil {
+			t.Fatalf("the permit is lost: %v", err)
+		}
+		again()
+	})
+}
+
+func TestGuardHoldsAPermit(t *testing.T) {
+	t.Parallel()
+	gate := engine.NewGate(1)
+	inside := make(chan struct{})
+	proceed := make(chan struct{})
+	fake := enginetest.New(engine.Signature{}, func(tensor.Named) (tensor.Named, error) {
+		close(inside)
+		<-proceed
+		return tensor.Named{}, nil
+	})
+	done := make(chan error)
+	go func() {
+		_, err := gate.Guard(fake, engine.Prediction).Run(context.Background(), tensor.Named{})
+		done <- err
+	}()
+	<-inside
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := gate.Enter(ctx, engine.Prediction); !errors.Is(err, context.Canceled) {
+		t.Errorf("Enter while the permit is held = %v", err)
+	}
+	close(proceed)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFakeIsStrict(t *testing.T) {
+	t.Parallel()
+	fake := enginetest.New(engine.Signature{}, func(tensor.Named) (tensor.Named, error) { return tensor.Named{}, nil })
+	if _, err := fake.Run(t.Context(), tensor.Named{}, "y"); !errors.Is(err, fault.Invalid) {
+		t.Errorf("unknown output: %v", err)
+	}
+	if err := fake.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fake.Run(t.Context(), tensor.Named{}); !errors.Is(err, fault.Unavailable) {
+		t.Errorf("after Close: %v", err)
+	}
+}
