@@ -2,6 +2,7 @@ module github.com/tsgo/tsgo
 
 go 1.26.0
 
-require github.com/agnivade/levenshtein v1.2.2
-
-require github.com/google/go-cmp v0.7.0
+require (
+	github.com/agnivade/levenshtein v1.2.2
+	github.com/google/go-cmp v0.7.0
+)
