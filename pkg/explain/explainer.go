@@ -25,6 +25,10 @@ type Options struct {
 	Pixels  *Pixels        // how pixels become the network's input; nil: not known, or no pixels
 	Rows    int            // at most so many rows are run at once; 0: 8
 	Memory  int64          // bytes that the inputs and outputs of the rows run at once may take; 0: 256 MiB
+
+	// Probabilities turns one row of the output into probabilities, in place. It is called from many goroutines. Nil: they
+	// are probabilities, or cannot become any.
+	Probabilities func(row []float64)
 }
 
 // Explainer explains the answers of one network. It is immutable and safe for concurrent use.
@@ -89,7 +93,10 @@ func (e *Explainer) explain(ctx context.Context, q Question) (*Explanation, erro
 	if err != nil {
 		return nil, err
 	}
-	f := function{e.opts.Session, output}
+	f, err := e.function(output, q.Params)
+	if err != nil {
+		return nil, err
+	}
 	scores, rowBytes, err := f.row(ctx, q.Input)
 	if err != nil {
 		return nil, err
@@ -108,7 +115,7 @@ func (e *Explainer) explain(ctx context.Context, q Question) (*Explanation, erro
 	x.Method, x.Why, x.Inputs, x.Layout = method.name, why, inputs, e.opts.Layout
 	x.Baseline.Kind = kind
 	x.Runtime.ForwardEvaluations++ // the run that found the target
-	e.tell(&x, output)
+	e.tell(&x, f)
 	return &x, nil
 }
 
@@ -166,11 +173,8 @@ func (e *Explainer) rows(rowBytes int64) int {
 }
 
 // tell fills in what the explainer knows of the target, and what a reader should be warned of.
-func (e *Explainer) tell(x *Explanation, output string) {
-	x.Target.Output = e.opts.Output
-	if x.Target.Output == "" {
-		x.Target.Output = output
-	}
+func (e *Explainer) tell(x *Explanation, f function) {
+	x.Target.Output = f.scale
 	if x.Target.Index < len(e.opts.Labels) {
 		x.Target.Label = e.opts.Labels[x.Target.Index]
 	}
@@ -179,53 +183,97 @@ func (e *Explainer) tell(x *Explanation, output string) {
 	}
 }
 
+// function returns the scores that p asks for. It returns [fault.Unsupported] when the network has others.
+func (e *Explainer) function(output string, p Params) (function, error) {
+	f := function{session: e.opts.Session, output: output, scale: e.opts.Output}
+	if f.scale == "" {
+		f.scale = output
+	}
+	switch {
+	case p.Output == "" || p.Output == e.opts.Output:
+		return f, nil
+	case p.Output == OutputProbabilities && e.opts.Probabilities != nil:
+		f.scale, f.convert = OutputProbabilities, e.opts.Probabilities
+		return f, nil
+	}
+	return function{}, fmt.Errorf("%w: output %q: the network gives %s; leave output out", fault.Unsupported, short(p.Output), f.scale)
+}
+
 // function is a network's output as scores: the target is an index into one row of it, flattened.
 type function struct {
 	session engine.Session
 	output  string
+	scale   string              // what the scores are
+	convert func(row []float64) // of the output into the scores; nil: they are the same
 }
 
 // Scores runs the rows.
 func (f function) Scores(ctx context.Context, rows tensor.Named, targets []int) ([]float64, error) {
-	all, err := f.run(ctx, rows, len(targets))
+	out, err := f.run(ctx, rows, len(targets))
 	if err != nil {
 		return nil, err
 	}
-	width := len(all) / len(targets)
 	scores := make([]float64, len(targets))
 	for i, target := range targets {
-		if target < 0 || target >= width {
-			return nil, fmt.Errorf("%w: target %d, the network's output %q has %d elements", fault.Invalid, target, f.output, width)
+		row, err := f.scores(out, i)
+		if err != nil {
+			return nil, err
 		}
-		scores[i] = all[i*width+target]
+		if target < 0 || target >= len(row) {
+			return nil, fmt.Errorf("%w: target %d, the network's output %q has %d elements", fault.Invalid, target, f.output, len(row))
+		}
+		scores[i] = row[target]
 	}
 	return scores, nil
 }
 
 // row runs one row. It returns all its scores, and the bytes that a row takes at both ends of the network.
 func (f function) row(ctx context.Context, row tensor.Named) (scores []float64, bytes int64, err error) {
-	if scores, err = f.run(ctx, row, 1); err != nil {
+	out, err := f.run(ctx, row, 1)
+	if err != nil {
 		return nil, 0, err
 	}
+	bytes = size(out)
 	for _, t := range row {
-		bytes += int64(t.Len() * t.DType().Bytes())
+		bytes += size(t)
 	}
-	return scores, bytes + int64(len(scores)*tensor.Float32.Bytes()), nil
+	scores, err = f.scores(out, 0)
+	return scores, bytes, err
 }
 
-// run returns the output of n rows.
-func (f function) run(ctx context.Context, rows tensor.Named, n int) ([]float64, error) {
+func size(t tensor.Tensor) int64 { return int64(t.Len()) * int64(t.DType().Bytes()) }
+
+// run returns the network's output for n rows.
+func (f function) run(ctx context.Context, rows tensor.Named, n int) (tensor.Tensor, error) {
 	out, err := f.session.Run(ctx, rows, f.output)
 	if err != nil {
-		return nil, err
+		return tensor.Tensor{}, err
 	}
 	t := out[f.output]
 	if len(t.Shape()) == 0 || t.Shape()[0] != int64(n) || t.Len() == 0 {
-		return nil, fmt.Errorf("%w: the network answers %d rows with %q %v, want as many rows that are not empty",
+		return tensor.Tensor{}, fmt.Errorf("%w: the network answers %d rows with %q %v, want as many rows that are not empty",
 			fault.Unsupported, n, f.output, t)
 	}
+	return t, nil
+}
+
+// scores returns the scores of row i of an output.
+func (f function) scores(out tensor.Tensor, i int) ([]float64, error) {
+	row, err := out.Rows(int64(i), int64(i)+1)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := doubles(row)
+	if err == nil && f.convert != nil {
+		f.convert(scores)
+	}
+	return scores, err
+}
+
+// doubles returns a copy of t's numbers.
+func doubles(t tensor.Tensor) ([]float64, error) {
 	if data, err := tensor.Data[float64](t); err == nil {
-		return data, nil
+		return slices.Clone(data), nil
 	}
 	data, err := tensor.Float32s(t)
 	if err != nil {

@@ -249,6 +249,9 @@ func TestBaselines(t *testing.T) {
 		{"bytes", raw, &explain.Pixels{}, "white", []float64{255, 255, 255, 255, 255, 255}},
 		{"bytes by channel", raw, nil, "mean", []float64{25, 35, 45, 25, 35, 45}},
 		{"bytes hold whole numbers from 0 to 255", raw, nil, "12.6", []float64{13, 13, 13, 13, 13, 13}},
+		{"float64", must(t, []int64{1, 2}, []float64{3, 4}), nil, "0.5", []float64{0.5, 0.5}},
+		{"float16", must(t, []int64{1, 2}, []tensor.Float16{0x4200, 0x4400}), nil, "mean", []float64{3.5, 3.5}},
+		{"bfloat16", must(t, []int64{1, 2}, []tensor.BFloat16{0x4040, 0x4080}), nil, "mean", []float64{3.5, 3.5}},
 		{"and no less", raw, nil, "-4", []float64{0, 0, 0, 0, 0, 0}},
 	}
 	for _, test := range tests {
@@ -342,6 +345,8 @@ func TestExplainRefuses(t *testing.T) {
 		{"unknown baseline", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Baseline: "grey"}}, fault.Invalid, `baseline "grey"`},
 		{"black of unknown pixels", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Baseline: "black"}}, fault.Unsupported, `baseline "black": how pixels become this network's input is not known; ask for zeros, mean, blur or a number`},
 		{"pixels of other channels", explain.Options{Session: network(nil), Pixels: mono}, explain.Question{Input: pixels(t), Params: explain.Params{Baseline: "white"}}, fault.Invalid, "2 channels"},
+		{"logits of probabilities", explain.Options{Session: network(nil), Output: "probabilities"}, explain.Question{Input: pixels(t), Params: explain.Params{Output: "logits"}}, fault.Unsupported, `output "logits": the network gives probabilities; leave output out`},
+		{"probabilities of anything", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Output: "probabilities"}}, fault.Unsupported, `the network gives y`},
 		{"gaps", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Stride: 2}}, fault.Invalid, "explain: occlusion: invalid: stride 2"},
 		{"only identifiers", explain.Options{Session: text}, explain.Question{Input: pixels(t)}, fault.Unsupported, "ids int64[batch,4]"},
 		{"only classes", explain.Options{Session: counts}, explain.Question{Input: pixels(t)}, fault.Unsupported, "class int64[batch,1]"},
@@ -449,6 +454,63 @@ func TestPicturesHaveTheirChannelsInFront(t *testing.T) {
 	}
 	if got, err := x.Picture(); err != nil || got.String() != "float32[3 2 5]" {
 		t.Errorf("picture is %v, %v", got, err)
+	}
+}
+
+func TestExplainProbabilities(t *testing.T) {
+	t.Parallel()
+	double := func(row []float64) { // stands for a softmax
+		for i := range row {
+			row[i] *= 2
+		}
+	}
+	tests := []struct {
+		name   string
+		opts   explain.Options
+		output string
+		want   explain.Target
+	}{
+		{"as they are", explain.Options{Output: "logits", Probabilities: double}, "", explain.Target{Index: 2, Output: "logits", Value: 15}},
+		{"logits", explain.Options{Output: "logits", Probabilities: double}, "logits", explain.Target{Index: 2, Output: "logits", Value: 15}},
+		{"converted", explain.Options{Output: "logits", Probabilities: double}, "probabilities", explain.Target{Index: 2, Output: "probabilities", Value: 30}},
+		{"given", explain.Options{Output: "probabilities"}, "probabilities", explain.Target{Index: 2, Output: "probabilities", Value: 15}},
+	}
+	for _, test := range tests {
+		test.opts.Session = network(nil)
+		x, err := newExplainer(t, test.opts).Explain(t.Context(), explain.Question{Input: pixels(t), Params: explain.Params{Output: test.output}})
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if diff := cmp.Diff(x.Target, test.want); diff != "" {
+			t.Errorf("%s: target differs (-got +want):\n%s", test.name, diff)
+		}
+		if got := floats(t, x.Attributions["x"])[0]; got != 6*test.want.Value/15 {
+			t.Errorf("%s: the first cell has %v, want %v", test.name, got, 6*test.want.Value/15)
+		}
+	}
+}
+
+func TestExplainOfDoubles(t *testing.T) {
+	t.Parallel()
+	signature := engine.Signature{
+		Inputs: []engine.Value{value("x", tensor.Float64, 2)}, Outputs: []engine.Value{value("y", tensor.Float64, 2)},
+	}
+	e := newExplainer(t, explain.Options{Session: enginetest.New(signature, func(in tensor.Named) (tensor.Named, error) {
+		return tensor.Named{"y": in["x"]}, nil
+	})})
+	x, err := e.Explain(t.Context(), explain.Question{
+		Input:  tensor.Named{"x": must(t, []int64{1, 2}, []float64{1e9, 1e9 + 1})}, // equal as float32
+		Params: explain.Params{Method: "occlusion", Baseline: "999999999"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Target.Index != 1 || x.Why != "named in the request" {
+		t.Errorf("target %d, why %q, want target 1, named", x.Target.Index, x.Why)
+	}
+	if diff := cmp.Diff(floats(t, x.Attributions["x"]), []float32{0, 1}); diff != "" {
+		t.Errorf("attributions differ (-got +want):\n%s", diff)
 	}
 }
 

@@ -18,6 +18,7 @@ type Params struct {
 	Window   int    // of occlusion: cells along each axis; 0: a seventh of the axis
 	Stride   int    // of occlusion: cells from window to window; 0: half of the window
 	Seed     uint64 // of whatever is random
+	Output   string // logits or probabilities: which scores are explained; "": those that the network gives
 	Format   string // json, png or overlay; "": json
 	Detail   string // plain or full; "": plain
 }
@@ -25,11 +26,16 @@ type Params struct {
 // The values of [Params] that others than this package look at.
 const (
 	TargetPredicted = "predicted"
-	FormatJSON      = "json"
-	FormatPNG       = "png"
-	FormatOverlay   = "overlay"
-	DetailPlain     = "plain"
-	DetailFull      = "full"
+
+	OutputLogits        = "logits"
+	OutputProbabilities = "probabilities"
+
+	FormatJSON    = "json"
+	FormatPNG     = "png"
+	FormatOverlay = "overlay"
+
+	DetailPlain = "plain"
+	DetailFull  = "full"
 )
 
 // Kind is what a parameter's value may be.
@@ -78,6 +84,7 @@ func Table() []Parameter {
 			Help: "the seed of whatever is random; the same seed gives the same answer",
 			set:  setSeed,
 		},
+		outputs(),
 		choice("format", []string{FormatJSON, FormatPNG, FormatOverlay}, "the form of the answer: numbers, a heat map, or one on the picture",
 			func(p *Params) *string { return &p.Format }),
 		choice("detail", []string{DetailPlain, DetailFull}, "the attributions alone, or with everything known about them",
@@ -110,6 +117,13 @@ func choice(name string, choices []string, help string, field func(*Params) *str
 			return nil
 		},
 	}
+}
+
+func outputs() Parameter {
+	p := choice("output", []string{OutputLogits, OutputProbabilities}, "which scores are explained: before or after the softmax",
+		func(p *Params) *string { return &p.Output })
+	p.Default = "as the network gives them"
+	return p
 }
 
 func integer(name, byDefault, help string, field func(*Params) *int) Parameter {

