@@ -188,7 +188,7 @@ func TestOverlay(t *testing.T) {
 	grey := color.RGBA{100, 100, 100, 255}
 	picture := plain(grey, image.Rect(10, 20, 18, 24))
 	m := newMap(t, []int64{1, 2}, []float32{1, -1})
-	got := m.Overlay(picture, image.Rect(12, 21, 16, 23))
+	got := m.Overlay(picture, heatmap.OverlayOptions{Crop: image.Rect(12, 21, 16, 23), Least: 1})
 	if got.Bounds() != picture.Bounds() {
 		t.Fatalf("overlay has bounds %v, the picture %v", got.Bounds(), picture.Bounds())
 	}
@@ -217,7 +217,7 @@ func TestOverlay(t *testing.T) {
 func TestOverlayOfNothingKeepsThePicture(t *testing.T) {
 	t.Parallel()
 	picture := plain(color.RGBA{90, 90, 90, 255}, image.Rect(0, 0, 5, 4))
-	got := newMap(t, []int64{2, 2}, make([]float32, 4)).Overlay(picture, image.Rectangle{})
+	got := newMap(t, []int64{2, 2}, make([]float32, 4)).Overlay(picture, heatmap.OverlayOptions{Least: 1})
 	if !bytes.Equal(got.Pix, picture.Pix) {
 		t.Error("a map of zeros changed a grey picture")
 	}
@@ -227,18 +227,18 @@ func TestOverlayCutsTheCropOff(t *testing.T) {
 	t.Parallel()
 	picture := plain(color.RGBA{100, 100, 100, 255}, image.Rect(0, 0, 4, 2))
 	m := newMap(t, []int64{1, 2}, []float32{1, -1})
-	got := m.Overlay(picture, image.Rect(-4, 0, 4, 2)) // only the right half, which is blue, is on the picture
+	got := m.Overlay(picture, heatmap.OverlayOptions{Crop: image.Rect(-4, 0, 4, 2), Least: 1}) // only the right half, which is blue, is on the picture
 	if c := got.RGBAAt(3, 1); c != (color.RGBA{52, 94, 178, 255}) {
 		t.Errorf("the right end is %v", c)
 	}
 	if c := got.RGBAAt(1, 0); c.B <= c.R {
 		t.Errorf("the middle is %v", c)
 	}
-	got = m.Overlay(picture, image.Rect(-1<<40, -1<<40, 1<<40, 1<<40)) // a rectangle that no memory holds
+	got = m.Overlay(picture, heatmap.OverlayOptions{Crop: image.Rect(-1<<40, -1<<40, 1<<40, 1<<40), Least: 1}) // a rectangle that no memory holds
 	if c := got.RGBAAt(1, 1); c != (color.RGBA{100, 100, 100, 255}) {
 		t.Errorf("the middle of an endless map is %v", c)
 	}
-	got = m.Overlay(picture, image.Rect(50, 50, 60, 60))
+	got = m.Overlay(picture, heatmap.OverlayOptions{Crop: image.Rect(50, 50, 60, 60), Least: 1})
 	if c := got.RGBAAt(2, 1); c != (color.RGBA{40, 40, 40, 255}) {
 		t.Errorf("beside the crop the picture is %v", c)
 	}
@@ -246,9 +246,34 @@ func TestOverlayCutsTheCropOff(t *testing.T) {
 
 func TestOverlayMakesTransparentPartsWhite(t *testing.T) {
 	t.Parallel()
-	got := newMap(t, []int64{1}, []float32{0}).Overlay(image.NewNRGBA(image.Rect(0, 0, 1, 1)), image.Rectangle{})
+	got := newMap(t, []int64{1}, []float32{0}).Overlay(image.NewNRGBA(image.Rect(0, 0, 1, 1)), heatmap.OverlayOptions{})
 	if c := got.RGBAAt(0, 0); c != (color.RGBA{255, 255, 255, 255}) {
 		t.Errorf("a transparent pixel became %v", c)
+	}
+}
+
+func TestOverlayEnlargesSmallPictures(t *testing.T) {
+	t.Parallel()
+	picture := image.NewGray(image.Rect(-1, 0, 3, 3)) // a black picture with one white pixel
+	picture.SetGray(0, 1, color.Gray{255})
+	m := newMap(t, []int64{1, 1}, []float32{1})
+	got := m.Overlay(picture, heatmap.OverlayOptions{Crop: image.Rect(0, 0, 2, 3), Least: 10}) // three times as large
+	if got.Bounds() != image.Rect(-3, 0, 9, 9) {
+		t.Fatalf("bounds are %v", got.Bounds())
+	}
+	black, red, bright := color.RGBA{0, 0, 0, 255}, color.RGBA{141, 12, 18, 255}, color.RGBA{243, 114, 120, 255}
+	for at, want := range map[image.Point]color.RGBA{
+		{-3, 0}: black, {-1, 8}: black, {0, 2}: red, {0, 3}: bright, {2, 5}: bright, {3, 5}: red, {2, 6}: red, {5, 8}: red, {6, 8}: black,
+	} {
+		if c := got.RGBAAt(at.X, at.Y); c != want {
+			t.Errorf("pixel %v is %v, want %v", at, c, want)
+		}
+	}
+	if got := m.Overlay(picture, heatmap.OverlayOptions{}).Bounds(); got != image.Rect(-80, 0, 240, 240) {
+		t.Errorf("by default the bounds are %v", got)
+	}
+	if got := m.Overlay(image.NewGray(image.Rectangle{}), heatmap.OverlayOptions{}).Bounds(); !got.Empty() {
+		t.Errorf("an empty picture became %v", got)
 	}
 }
 
@@ -414,6 +439,6 @@ func BenchmarkOverlay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		m.Overlay(picture, image.Rect(80, 0, 560, 480))
+		m.Overlay(picture, heatmap.OverlayOptions{Crop: image.Rect(80, 0, 560, 480)})
 	}
 }

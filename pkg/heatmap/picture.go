@@ -2,6 +2,7 @@ package heatmap
 
 import (
 	"image"
+	"image/color"
 	"image/draw"
 	"math"
 )
@@ -23,14 +24,32 @@ const (
 	dimmed     = 0.4  // the brightness of what the network did not see
 )
 
-// Overlay returns the picture with the map, smoothed, over crop: the part of it that the network saw. The stronger the
-// map, the less of the picture shows through it, and at least 40 %. What lies outside of crop is darker. An empty crop is
-// the whole picture; one that reaches out of the picture is cut off. Transparent parts become white.
-func (m Map) Overlay(picture image.Image, crop image.Rectangle) *image.RGBA {
-	bounds := picture.Bounds()
+// OverlayOptions say how a map lies over a picture.
+type OverlayOptions struct {
+	Crop  image.Rectangle // the part of the picture that the network saw; empty: all of it
+	Least int             // a picture with fewer pixels along its longer side is enlarged by a whole factor; 0: 320
+}
+
+const defaultLeast = 320
+
+// Overlay returns the picture with the map, smoothed, over its crop. The stronger the map, the less of the picture shows
+// through it, and at least 40 %. What lies outside of the crop is darker. A crop that reaches out of the picture is cut
+// off. Transparent parts become white.
+func (m Map) Overlay(picture image.Image, opts OverlayOptions) *image.RGBA {
+	crop := opts.Crop
 	if crop.Empty() {
-		crop = bounds
+		crop = picture.Bounds()
 	}
+	least := opts.Least
+	if least <= 0 {
+		least = defaultLeast
+	}
+	if side := max(picture.Bounds().Dx(), picture.Bounds().Dy()); side > 0 && side < least {
+		factor := (least + side - 1) / side
+		picture = enlarged{picture, factor}
+		crop = times(crop, factor)
+	}
+	bounds := picture.Bounds()
 	out := image.NewRGBA(bounds)
 	draw.Draw(out, bounds, image.White, image.Point{}, draw.Src)
 	draw.Draw(out, bounds, picture, bounds.Min, draw.Over)
@@ -60,3 +79,22 @@ func over(pixel shade, v float64) shade {
 	}
 	return mix(pixel, hue, opacity*math.Pow(math.Abs(v), 0.8))
 }
+
+// enlarged is a picture whose pixels are squares of factor by factor pixels.
+type enlarged struct {
+	image.Image
+	factor int
+}
+
+// Bounds returns the picture's bounds, enlarged.
+func (e enlarged) Bounds() image.Rectangle { return times(e.Image.Bounds(), e.factor) }
+
+// At returns the colour of the pixel that x and y lie in.
+func (e enlarged) At(x, y int) color.Color { return e.Image.At(below(x, e.factor), below(y, e.factor)) }
+
+func times(r image.Rectangle, factor int) image.Rectangle {
+	return image.Rectangle{Min: r.Min.Mul(factor), Max: r.Max.Mul(factor)}
+}
+
+// below returns a divided by b, rounded down.
+func below(a, b int) int { return int(math.Floor(float64(a) / float64(b))) }
