@@ -59,6 +59,10 @@ func New(opts Options) (*Explainer, error) {
 	return &Explainer{opts: opts}, nil
 }
 
+// Network returns the options that the explainer was made of: a handler that knows more about its inputs and outputs adds
+// that, and makes its own with [New].
+func (e *Explainer) Network() Options { return e.opts }
+
 // Question asks why a network answers one input as it does.
 type Question struct {
 	Input  tensor.Named // one row, as the network takes it
