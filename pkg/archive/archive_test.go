@@ -340,6 +340,8 @@ func TestBrokenModels(t *testing.T) {
 		words []string
 	}{
 		{"nothing of a model", []file{{"README.md", "x"}}, fault.BadModel, []string{"is no model", "model-config.yaml"}},
+		{"nothing but code", []file{{"train.py", "x"}}, fault.BadModel, []string{"is no model"}},
+		{"nothing but weights", []file{{"net.pt", "x"}}, fault.Unsupported, []string{`PyTorch weights ("net.pt") and no .onnx`}},
 		{"no network", []file{{"model-config.yaml", "batchSize: 2"}}, fault.BadModel, []string{"holds no .onnx file"}},
 		{"two networks", []file{{"a.onnx", "x"}, {"b.onnx", "x"}}, fault.BadModel, []string{"a.onnx, b.onnx", "serializedFile"}},
 		{"empty network", []file{{"a.onnx", ""}}, fault.BadModel, []string{`"a.onnx" is empty`}},

@@ -142,7 +142,8 @@ func (c contents) findNetwork(m *Manifest, said bool) error {
 			return fmt.Errorf("%w: %s/%s: %s", fault.BadModel, c.source, name, why)
 		}
 	}
-	if held := c.python(m); held != "" {
+	held := c.python(m)
+	if said && held != "" || len(c.weights()) > 0 {
 		return c.refusePython(held)
 	}
 	if !said {
@@ -184,11 +185,18 @@ func (c contents) checkFile(what, name string) error {
 	return nil
 }
 
+func (c contents) weights() []string { return c.top(torchEndings()...) }
+
+// torchEndings are how the files end that PyTorch's weights are usually in.
+func torchEndings() []string {
+	return []string{".pt", ".pth", ".pt2", ".bin", ".safetensors", ".ckpt", ".so"}
+}
+
 // python says which parts of a model only PyTorch can run, or "".
 func (c contents) python(m *Manifest) string {
 	var held []string
-	weights := c.top(".pt", ".pth", ".pt2", ".bin", ".safetensors", ".ckpt", ".so")
-	if name := m.SerializedFile; name != "" && !slices.Contains(weights, name) {
+	weights := c.weights()
+	if name := m.SerializedFile; slices.Contains(torchEndings(), strings.ToLower(path.Ext(name))) && !slices.Contains(weights, name) {
 		weights = append(weights, name)
 	}
 	if len(weights) > 0 {

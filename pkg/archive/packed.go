@@ -31,6 +31,9 @@ type Limits struct {
 // freeRatio is what any archive may unpack to, whatever its ratio: small files of zeros are no bomb.
 const freeRatio = 16 << 20
 
+// errFound ends a pass that has found what it was for.
+var errFound = errors.New("found")
+
 // errTruncated is what archive/zip and archive/tar call an unexpected EOF.
 var errTruncated = errors.New("its data ends early: the archive is cut off or damaged")
 
@@ -107,10 +110,15 @@ func (p *packed) read(name string, limit int64) ([]byte, error) {
 			return err
 		}
 		defer func() { _ = r.Close() }()
-		data, err = readAll(r, limit)
-		return err
+		if data, err = readAll(r, limit); err != nil {
+			return err
+		}
+		return errFound
 	})
-	return data, err
+	if errors.Is(err, errFound) {
+		return data, nil
+	}
+	return nil, cmp.Or(err, fs.ErrNotExist)
 }
 
 // unpack writes all files below dir, which is ours alone.
