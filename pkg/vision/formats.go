@@ -1,0 +1,221 @@
+package vision
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/vision/jpeg"
+)
+
+// header is what has to be known before a picture is decoded.
+type header struct {
+	width, height int // as stored
+	orientation   int // EXIF's
+}
+
+// format is a kind of image file.
+type format struct {
+	name   string
+	is     func(data []byte) bool
+	header func(data []byte) (header, error)
+	decode func(data []byte) (pixels, error) // called when the header's size is within the limit
+}
+
+// formats returns the kinds of image that can be read.
+func formats() []format {
+	return []format{
+		{"JPEG", starts("\xff\xd8"), jpegHeader, decodeJPEG},
+		{"PNG", starts("\x89PNG\r\n\x1a\n"), pngHeader, decodeWith(png.Decode)},
+		{"GIF", starts("GIF87a", "GIF89a"), gifHeader, decodeGIF},
+		{"WebP", isWebP, webpHeader, decodeWebP},
+		{"BMP", isBMP, configHeader(bmp.DecodeConfig), decodeWith(bmp.Decode)},
+		{"TIFF", starts("II*\x00", "MM\x00*"), tiffHeader, decodeTIFF},
+	}
+}
+
+func starts(signatures ...string) func(data []byte) bool {
+	return func(data []byte) bool {
+		for _, s := range signatures {
+			if bytes.HasPrefix(data, []byte(s)) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func isBMP(data []byte) bool { // four bytes behind the size are reserved; text would not have them zero
+	return len(data) >= 10 && string(data[:2]) == "BM" && binary.LittleEndian.Uint32(data[6:]) == 0
+}
+
+// formatOf returns the kind of image that data is.
+func formatOf(data []byte) (format, error) {
+	known := formats()
+	names := make([]string, len(known))
+	for i, f := range known {
+		if f.is(data) {
+			return f, nil
+		}
+		names[i] = f.name
+	}
+	return format{}, fmt.Errorf("%w: the data is %s, not an image that can be read; known are %s",
+		fault.Invalid, describe(data), strings.Join(names, ", "))
+}
+
+// describe says what data that is no known image looks like.
+func describe(data []byte) string {
+	if len(data) == 0 {
+		return "empty"
+	}
+	signatures := []struct{ signature, name string }{
+		{"%PDF-", "a PDF document"},
+		{"PK\x03\x04", "a zip archive"},
+		{"\x1f\x8b", "gzip-compressed"},
+		{"8BPS", "a Photoshop picture"},
+		{"\x00\x00\x01\x00", "an icon"},
+		{"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"},
+		{"\xff\x4f\xff\x51", "a JPEG 2000 picture"},
+		{"\xff\x0a", "a JPEG XL picture"},
+		{"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"},
+		{"\x7fELF", "a program"},
+		{"\x93NUMPY", "a NumPy array"},
+	}
+	for _, s := range signatures {
+		if bytes.HasPrefix(data, []byte(s.signature)) {
+			return s.name
+		}
+	}
+	if len(data) >= 12 && string(data[4:8]) == "ftyp" {
+		return describeBoxes(string(data[8:12]))
+	}
+	if isText(data) {
+		return describeText(data)
+	}
+	return fmt.Sprintf("of no known kind (it begins with % x)", data[:min(len(data), 8)])
+}
+
+// describeBoxes names the kind of an ISO media file by its brand.
+func describeBoxes(brand string) string {
+	switch brand {
+	case "avif", "avis":
+		return "an AVIF picture"
+	case "heic", "heix", "hevc", "mif1", "msf1":
+		return "a HEIC picture"
+	}
+	return "a film"
+}
+
+// isText tells whether the beginning of data is text: UTF-8 without control characters.
+func isText(data []byte) bool {
+	head := data[:min(len(data), 512)]
+	for len(head) > 0 {
+		r, size := utf8.DecodeRune(head)
+		cut := r == utf8.RuneError && size == 1
+		if cut && len(data) > 512 && len(head) < utf8.UTFMax {
+			return true // the last character goes on behind the head
+		}
+		if cut || r < ' ' && !strings.ContainsRune("\t\n\f\r", r) {
+			return false
+		}
+		head = head[size:]
+	}
+	return true
+}
+
+func describeText(data []byte) string {
+	head := strings.ToLower(strings.TrimSpace(string(data[:min(len(data), 512)])))
+	switch {
+	case strings.Contains(head, "<svg"):
+		return "an SVG drawing"
+	case strings.HasPrefix(head, "<!doctype html"), strings.HasPrefix(head, "<html"):
+		return "a web page"
+	case strings.HasPrefix(head, "{"), strings.HasPrefix(head, "["):
+		return "JSON text"
+	case strings.HasPrefix(head, "data:image/"):
+		return "a data: address; decode its base64 first"
+	case strings.HasPrefix(head, "version https://git-lfs"):
+		return "a Git LFS pointer; fetch the file it stands for"
+	}
+	return "text"
+}
+
+// configHeader reads a header with a function of the shape that package image has.
+func configHeader(read func(io.Reader) (image.Config, error)) func(data []byte) (header, error) {
+	return func(data []byte) (header, error) {
+		c, err := read(bytes.NewReader(data))
+		return header{width: c.Width, height: c.Height, orientation: 1}, err
+	}
+}
+
+func jpegHeader(data []byte) (header, error) {
+	h, err := jpeg.ReadHeader(data)
+	return header{width: h.Width, height: h.Height, orientation: orientation(h.Exif)}, err
+}
+
+func decodeJPEG(data []byte) (pixels, error) {
+	img, err := jpeg.Decode(data)
+	if err != nil {
+		return nil, err
+	}
+	width, height := img.Size()
+	return &sampled{width: width, height: height, depth: img.Channels(), read: img.Row}, nil
+}
+
+func tiffHeader(data []byte) (header, error) {
+	h, err := configHeader(tiff.DecodeConfig)(data)
+	h.orientation = orientation(data)
+	return h, err
+}
+
+// decodeTIFF undoes a mistake of the library: it takes a fax's white to be white even where black is zero, as it is in
+// libtiff's files.
+func decodeTIFF(data []byte) (pixels, error) {
+	const group3, group4, blackIsZero = 3, 4, 1
+	img, err := tiff.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	compression := tiffTag(data, tagCompression)
+	fax := compression == group3 || compression == group4
+	if grey, ok := img.(*image.Gray); ok && fax && tiffTag(data, tagPhotometric) == blackIsZero {
+		for i, v := range grey.Pix {
+			grey.Pix[i] = 255 - v
+		}
+	}
+	return read(img), nil
+}
+
+// pngHeader reads the header chunk and looks for an EXIF chunk, which may stand behind the picture.
+func pngHeader(data []byte) (header, error) {
+	const signature = 8
+	if len(data) < signature+16 {
+		return header{}, io.ErrUnexpectedEOF
+	}
+	if string(data[signature+4:signature+8]) != "IHDR" {
+		return header{}, fmt.Errorf("%w: the PNG has no header chunk", fault.Invalid)
+	}
+	h := header{orientation: 1}
+	width, height := binary.BigEndian.Uint32(data[signature+8:]), binary.BigEndian.Uint32(data[signature+12:])
+	h.width, h.height = int(min(width, 1<<31-1)), int(min(height, 1<<31-1))
+	for rest := data[signature:]; len(rest) >= 12; {
+		size := uint64(binary.BigEndian.Uint32(rest)) + 12
+		if size > uint64(len(rest)) {
+			break // the decoder says so better
+		}
+		if string(rest[4:8]) == "eXIf" {
+			h.orientation = orientation(rest[8 : size-4])
+		}
+		rest = rest[size:]
+	}
+	return h, nil
+}

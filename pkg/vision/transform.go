@@ -1,0 +1,102 @@
+package vision
+
+import (
+	"context"
+	"image"
+	"sync"
+
+	"github.com/tsgo/tsgo/pkg/tensor"
+)
+
+// Transform turns pictures into tensors. It is immutable and safe for concurrent use; each call uses one goroutine.
+type Transform struct {
+	opts    Options // resolved
+	filter  filter
+	output  func(g geometry, source int) output
+	scratch *sync.Pool // of *scratch
+}
+
+// New returns a transform. It returns [fault.Invalid], with the setting's name, when an option is wrong.
+func New(opts Options) (*Transform, error) {
+	opts, err := opts.resolve()
+	if err != nil {
+		return nil, err
+	}
+	t := &Transform{
+		opts:    opts,
+		filter:  filterOf(opts.Interpolation),
+		scratch: &sync.Pool{New: func() any { return new(scratch) }},
+	}
+	t.output = outputs(&t.opts)
+	return t, nil
+}
+
+// outputs returns what makes an output of the type that the options ask for.
+func outputs(o *Options) func(g geometry, source int) output {
+	switch o.DType {
+	case Uint8:
+		t := pixelTables()
+		return func(g geometry, source int) output { return newValues(o, t, g, source) }
+	case Float16:
+		t := mapTables(float32Tables(o), tensor.ToFloat16)
+		return func(g geometry, source int) output { return newValues(o, t, g, source) }
+	case Float32:
+	}
+	t := float32Tables(o)
+	return func(g geometry, source int) output { return newValues(o, t, g, source) }
+}
+
+// Options returns the options with every default filled in. Their slices must not be changed.
+func (t *Transform) Options() Options { return t.opts }
+
+// Tensor decodes an image and returns its tensor, of batch size 1. It returns [fault.Invalid] when data is no image or a
+// damaged one, [fault.TooLarge] when it has too many pixels, and [fault.Unsupported] for a kind of image that cannot be
+// read. It looks at ctx before and after decoding, which is most of the work.
+func (t *Transform) Tensor(ctx context.Context, data []byte) (tensor.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return tensor.Tensor{}, err
+	}
+	src, err := open(data, t.opts.MaxPixels)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return tensor.Tensor{}, err
+	}
+	return t.apply(src)
+}
+
+// Apply returns the tensor of a decoded picture, of batch size 1. It is quick for the types that package image has, and
+// slow for others.
+func (t *Transform) Apply(img image.Image) (tensor.Tensor, error) {
+	size := img.Bounds().Size()
+	if err := checkSize("the picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
+		return tensor.Tensor{}, err
+	}
+	return t.apply(read(img))
+}
+
+// Crop returns the rectangle that the tensor covers on an upright picture of a given size, in that picture's pixels. It
+// reaches beyond the picture where the tensor is filled. It is empty when a side is less than 1.
+func (t *Transform) Crop(width, height int) image.Rectangle {
+	if width < 1 || height < 1 {
+		return image.Rectangle{}
+	}
+	return t.opts.geometry(width, height).original(width, height)
+}
+
+func (t *Transform) apply(src pixels) (tensor.Tensor, error) {
+	width, height := src.size()
+	g := t.opts.geometry(width, height)
+	if err := t.opts.check(g); err != nil {
+		return tensor.Tensor{}, err
+	}
+	if t.opts.Colour == Grey && src.channels() == 3 {
+		src = &greyed{pixels: src}
+	}
+	out := t.output(g, src.channels())
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	s.resample(src, g, t.filter, out.line)
+	return out.tensor()
+}
