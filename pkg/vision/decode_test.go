@@ -280,7 +280,13 @@ func FuzzDecode(f *testing.F) {
 	const limit = 1 << 16
 	f.Fuzz(func(t *testing.T, data []byte) {
 		info, sniffed := vision.Sniff(data)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		img, err := vision.Decode(data, limit)
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; taken > 64<<20 {
+			t.Fatalf("%d bytes allocated for at most %d pixels", taken, limit)
+		}
 		if err != nil {
 			if kind := fault.Of(err); kind != fault.Invalid && kind != fault.TooLarge && kind != fault.Unsupported {
 				t.Fatalf("%v: of kind %v", err, kind)

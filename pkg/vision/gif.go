@@ -72,7 +72,9 @@ func gifColours(data []byte) (colours *[256][3]uint8, transparent uint8) {
 		if label := data[at+1]; label == 0xf9 && data[at+2] >= 4 && data[at+3]&1 == 1 {
 			transparent = data[at+6]
 		}
-		for at += 2; data[at] != 0; at += 1 + int(data[at]) {
+		at += 2
+		for data[at] != 0 {
+			at += 1 + int(data[at])
 		}
 		at++
 	}

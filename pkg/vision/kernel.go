@@ -1,18 +1,20 @@
 package vision
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // kernel says, for each pixel of a resized row or column, which source pixels it is made of and with what weights.
 type kernel struct {
-	same    bool      // nothing is resized: each pixel is one source pixel, and its neighbour the next
-	taps    int       // weights a pixel at most
-	spans   []span    // one a pixel
-	weights []int32   // taps of them a pixel, of which the first span.count count
-	exact   []float64 // of the pixel being computed
-}
+	same    bool    // nothing is resized: each pixel is one source pixel, and its neighbour the next
+	taps    int     // source pixels a pixel
+	starts  []int   // the first source pixel of each pixel
+	weights []int64 // taps of them a pixel; an int32 each, widened for who multiplies two pixels at once
 
-// span is a run of source pixels.
-type span struct{ start, count int }
+	counts []int     // while it is set: the source pixels of each pixel that have a weight
+	exact  []float64 // while it is set: the weights of a pixel
+}
 
 // precision is the number of fractional bits of a weight. 8 bits of a pixel and two for the sum of weights, which may
 // pass 1 for a while, fill up 32.
@@ -22,30 +24,15 @@ const (
 	half      = 1 << (precision - 1)
 )
 
-// at returns the source pixels of pixel i and their weights.
-func (k *kernel) at(i int) (span, []int32) {
-	s := k.spans[i]
-	return s, k.weights[i*k.taps : i*k.taps+s.count]
-}
+// at returns the weights of pixel i.
+func (k *kernel) at(i int) []int64 { return k.weights[i*k.taps:][:k.taps] }
 
 // bounds returns the source pixels that are read at all.
-func (k *kernel) bounds() (from, to int) {
-	last := k.spans[len(k.spans)-1]
-	return k.spans[0].start, last.start + last.count
-}
-
-// longest returns the longest run of source pixels.
-func (k *kernel) longest() int {
-	n := 0
-	for _, s := range k.spans {
-		n = max(n, s.count)
-	}
-	return n
-}
+func (k *kernel) bounds() (from, to int) { return k.starts[0], k.starts[len(k.starts)-1] + k.taps }
 
 // set computes the pixels from to to-1 of a side that is resized from in to out pixels.
 func (k *kernel) set(f filter, in, out, from, to int) {
-	k.spans, k.weights, k.same = k.spans[:0], k.weights[:0], in == out
+	k.starts, k.weights, k.same = k.starts[:0], k.weights[:0], in == out
 	switch {
 	case k.same:
 		k.taps = 1
@@ -68,7 +55,7 @@ func (k *kernel) set(f filter, in, out, from, to int) {
 }
 
 func (k *kernel) single(start int) {
-	k.spans = append(k.spans, span{start, 1})
+	k.starts = append(k.starts, start)
 	k.weights = append(k.weights, one)
 }
 
@@ -79,40 +66,54 @@ func (k *kernel) convolve(f filter, in, out, from, to int) {
 	support := f.support * widen
 	k.taps = int(math.Ceil(support))*2 + 1
 	k.exact = sized(k.exact, k.taps)
+	k.counts = k.counts[:0]
 	for i := from; i < to; i++ {
 		center := (float64(i) + 0.5) * scale
 		first := max(int(center-support+0.5), 0)
 		count := min(int(center+support+0.5), in) - first
+		exact := k.exact[:count]
 		sum := 0.0
-		for x := range count {
-			w := f.weigh((float64(x+first) - center + 0.5) * (1 / widen))
-			k.exact[x] = w
-			sum += w
+		for x := range exact {
+			exact[x] = f.weigh((float64(x+first) - center + 0.5) * (1 / widen))
+			sum += exact[x]
 		}
 		at := len(k.weights)
-		for x := range k.taps {
-			w := 0.0
-			if x < count {
-				w = k.exact[x]
-			}
+		k.weights = append(k.weights, make([]int64, k.taps)...)
+		for x, w := range exact {
 			if sum != 0 {
 				w /= sum
 			}
-			k.weights = append(k.weights, fixed(w))
+			k.weights[at+x] = fixed(w)
 		}
 		for count > 1 && k.weights[at+count-1] == 0 {
 			count--
 		}
-		k.spans = append(k.spans, span{first, count})
+		k.starts, k.counts = append(k.starts, first), append(k.counts, count)
 	}
+	k.even(in)
+}
+
+// even gives every pixel the same number of source pixels, none beyond the side, by weights of zero: loops over them are
+// then as long each time, which processors foresee.
+func (k *kernel) even(in int) {
+	taps := slices.Max(k.counts)
+	for i, start := range k.starts {
+		old, even := k.weights[i*k.taps:][:k.counts[i]], k.weights[i*taps:][:taps]
+		k.starts[i] = min(start, in-taps)
+		shift := start - k.starts[i]
+		copy(even[shift:], old) // towards the front, so that nothing still needed is overwritten
+		clear(even[:shift])
+		clear(even[shift+len(old):])
+	}
+	k.taps, k.weights = taps, k.weights[:len(k.starts)*taps]
 }
 
 // fixed returns w with precision fractional bits, rounded half away from zero.
-func fixed(w float64) int32 {
+func fixed(w float64) int64 {
 	if w < 0 {
-		return int32(float64(w*one) - 0.5)
+		return int64(float64(w*one) - 0.5)
 	}
-	return int32(float64(w*one) + 0.5)
+	return int64(float64(w*one) + 0.5)
 }
 
 // filter is a filter's weight by distance, and the distance from which it is zero. A filter without weights takes the

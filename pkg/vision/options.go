@@ -209,6 +209,32 @@ func choose[T ~string](setting string, value *T, known ...T) error {
 }
 
 func (o *Options) resolveSize() error {
+	if err := o.checkSize(); err != nil {
+		return err
+	}
+	if o.Resize != 0 && o.ResizeRule != ResizeShorter {
+		return invalid("resize", fmt.Sprintf("it has no meaning for resizeRule %s", o.ResizeRule))
+	}
+	if o.Crop == CropNone && (o.ResizeRule == ResizeShorter || o.ResizeRule == ResizeNone) {
+		if o.Size != (Size{}) {
+			return invalid("size", fmt.Sprintf("it has no meaning for resizeRule %s without a crop", o.ResizeRule))
+		}
+		if o.ResizeRule == ResizeShorter && o.Resize == 0 {
+			return invalid("resize", "it has to be set when there is no crop")
+		}
+		return nil
+	}
+	if o.Size == (Size{}) {
+		o.Size = Square(224)
+	}
+	if o.ResizeRule == ResizeShorter && o.Resize == 0 {
+		o.Resize = min((max(o.Size.Width, o.Size.Height)*256+112)/224, MaxSide)
+	}
+	return nil
+}
+
+// checkSize makes sure that lengths and limits are possible ones.
+func (o *Options) checkSize() error {
 	if o.MaxPixels == 0 {
 		o.MaxPixels = DefaultMaxPixels
 	}
@@ -224,24 +250,6 @@ func (o *Options) resolveSize() error {
 	}
 	if o.Resize < 0 || o.Resize > MaxSide {
 		return invalid("resize", fmt.Sprintf("%d is not from 0 to %d", o.Resize, MaxSide))
-	}
-	if o.Resize != 0 && o.ResizeRule != ResizeShorter {
-		return invalid("resize", fmt.Sprintf("it has no meaning for resizeRule %s", o.ResizeRule))
-	}
-	if o.Crop == CropNone && (o.ResizeRule == ResizeShorter || o.ResizeRule == ResizeNone) {
-		if w != 0 {
-			return invalid("size", fmt.Sprintf("it has no meaning for resizeRule %s without a crop", o.ResizeRule))
-		}
-		if o.ResizeRule == ResizeShorter && o.Resize == 0 {
-			return invalid("resize", "it has to be set when there is no crop")
-		}
-		return nil
-	}
-	if w == 0 {
-		o.Size = Square(224)
-	}
-	if o.ResizeRule == ResizeShorter && o.Resize == 0 {
-		o.Resize = min((max(o.Size.Width, o.Size.Height)*256+112)/224, MaxSide)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ type pixels interface {
 type scratch struct {
 	across, down kernel
 	source       []uint8 // a source row, as far as it is needed
+	lanes        []lanes // the same, as acrossRGB wants it
 	ring         []uint8 // the last few rows before they are resized down
 	line, last   []uint8 // a row after that, and a row of the result
 	sums         []int32 // a row being added up
@@ -34,7 +35,7 @@ func (s *scratch) resample(src pixels, g geometry, f filter, emit func(y int, li
 	part := g.inside()
 	s.across.set(f, width, g.width, part.Min.X, part.Max.X)
 	s.down.set(f, height, g.height, part.Min.Y, part.Max.Y)
-	r := resampler{scratch: s, src: src, channels: src.channels(), rows: s.down.longest()}
+	r := resampler{scratch: s, src: src, channels: src.channels(), rows: s.down.taps}
 	r.downFirst = downFirst(width, height, g)
 	from, to := s.across.bounds()
 	s.source = sized(s.source, (to-from)*r.channels)
@@ -48,11 +49,11 @@ func (s *scratch) resample(src pixels, g geometry, f filter, emit func(y int, li
 	s.sums = sized(s.sums, r.width)
 	next := 0
 	for i := range part.Dy() {
-		rows, weights := s.down.at(i)
-		for next = max(next, rows.start); next < rows.start+rows.count; next++ {
+		start := s.down.starts[i]
+		for next = max(next, start); next < start+r.rows; next++ {
 			r.load(next)
 		}
-		line := r.column(rows.start, weights)
+		line := r.column(start, s.down.at(i))
 		if r.downFirst {
 			r.resizeAcross(s.last, line)
 			line = s.last
@@ -97,44 +98,57 @@ func (r *resampler) resizeAcross(dst, src []uint8) {
 	from, _ := r.across.bounds()
 	if r.channels == 1 {
 		acrossGrey(dst, src, &r.across, from)
-	} else {
-		acrossRGB(dst, src, &r.across, from)
+		return
 	}
+	r.lanes = sized(r.lanes, len(src)/3)
+	pack(r.lanes, src)
+	acrossRGB(dst, r.lanes, &r.across, from)
 }
 
 // acrossGrey resizes a row of grey pixels, the first of which is number from.
 func acrossGrey(dst, src []uint8, k *kernel, from int) {
-	for i := range dst {
-		span, weights := k.at(i)
-		run := src[span.start-from:][:len(weights)]
+	for i, start := range k.starts {
+		weights := k.at(i)
+		run := src[start-from:][:len(weights)]
 		sum := int32(half)
 		for j, w := range weights {
-			sum += w * int32(run[j])
+			sum += int32(w) * int32(run[j])
 		}
 		dst[i] = clip(sum)
 	}
 }
 
+// lanes is an RGB pixel to multiply: red and blue at once, 32 bits apart, and green. The upper lane of a sum of products
+// is one less than it should be when the lower one is negative.
+type lanes struct{ redBlue, green int64 }
+
+func pack(dst []lanes, src []uint8) {
+	for i := range dst {
+		pixel := src[3*i : 3*i+3 : 3*i+3]
+		dst[i] = lanes{int64(pixel[0]) | int64(pixel[2])<<32, int64(pixel[1])}
+	}
+}
+
 // acrossRGB resizes a row of RGB pixels, the first of which is number from.
-func acrossRGB(dst, src []uint8, k *kernel, from int) {
-	for i := 0; len(dst) >= 3; i++ {
-		span, weights := k.at(i)
-		run := src[3*(span.start-from):][:3*len(weights)]
-		red, green, blue := int32(half), int32(half), int32(half)
-		for _, w := range weights {
-			red += w * int32(run[0])
-			green += w * int32(run[1])
-			blue += w * int32(run[2])
-			run = run[3:]
+func acrossRGB(dst []uint8, src []lanes, k *kernel, from int) {
+	for i, start := range k.starts {
+		weights := k.at(i)
+		run := src[start-from:][:len(weights)]
+		redBlue, green := int64(half|half<<32), int64(half)
+		for j, w := range weights {
+			redBlue += w * run[j].redBlue
+			green += w * run[j].green
 		}
-		dst[0], dst[1], dst[2] = clip(red), clip(green), clip(blue)
-		dst = dst[3:]
+		red := int32(redBlue)
+		blue := int32((redBlue - int64(red)) >> 32)
+		pixel := dst[3*i : 3*i+3 : 3*i+3]
+		pixel[0], pixel[1], pixel[2] = clip(red), clip(int32(green)), clip(blue)
 	}
 }
 
 // column returns the sum of the rows in the ring from start on, weighted.
-func (r *resampler) column(start int, weights []int32) []uint8 {
-	if len(weights) == 1 && weights[0] == one {
+func (r *resampler) column(start int, weights []int64) []uint8 {
+	if len(weights) == 1 { // of one: nothing is resized, or to the nearest
 		return r.at(start)
 	}
 	sums := r.sums
@@ -142,13 +156,14 @@ func (r *resampler) column(start int, weights []int32) []uint8 {
 		sums[i] = half
 	}
 	for len(weights) > 4 {
-		add(sums, r.four(start), [4]int32(weights))
+		four := [4]int32{int32(weights[0]), int32(weights[1]), int32(weights[2]), int32(weights[3])}
+		add(sums, r.four(start), four)
 		start, weights = start+4, weights[4:]
 	}
 	var last [4]int32
 	rows := [4][]uint8{r.at(start), r.at(start), r.at(start), r.at(start)} // where there are fewer, they weigh nothing
 	for i, w := range weights {
-		last[i], rows[i] = w, r.at(start+i)
+		last[i], rows[i] = int32(w), r.at(start+i)
 	}
 	finish(r.line, sums, rows, last)
 	return r.line

@@ -45,31 +45,39 @@ func ReadHeader(data []byte) (Header, error) {
 	}
 	var h Header
 	for at := 2; ; {
-		marker, body, next, err := segment(data, at)
-		switch {
-		case err != nil:
-			return Header{}, err
-		case marker == markerEOI:
-			return Header{}, fmt.Errorf("%w: the JPEG holds no picture", fault.Invalid)
-		case marker == markerSOS && h.components == 0:
-			return Header{}, fmt.Errorf("%w: the JPEG has no frame header before its first scan", fault.Invalid)
-		case marker == markerSOS:
-			h.scans = at
-			return h, nil
-		case isFrame(marker) && h.components != 0:
-			return Header{}, fmt.Errorf("%w: the JPEG has two frame headers", fault.Invalid)
-		case isFrame(marker):
-			err = h.readFrame(marker, body)
-		case marker == markerAPP1 && h.Exif == nil && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
-			h.Exif = body[6:]
-		case marker == markerAPP14 && len(body) >= 12 && bytes.HasPrefix(body, []byte("Adobe")):
-			h.adobe = true
-		}
+		s, err := readSegment(data, at)
 		if err != nil {
 			return Header{}, err
 		}
-		at = next
+		switch {
+		case s.marker == markerEOI:
+			return Header{}, fmt.Errorf("%w: the JPEG holds no picture", fault.Invalid)
+		case s.marker == markerSOS && h.components == 0:
+			return Header{}, fmt.Errorf("%w: the JPEG has no frame header before its first scan", fault.Invalid)
+		case s.marker == markerSOS:
+			h.scans = at
+			return h, nil
+		}
+		if err := h.readSegment(s); err != nil {
+			return Header{}, err
+		}
+		at = s.next
 	}
+}
+
+// readSegment takes from a segment before the first scan what the header holds.
+func (h *Header) readSegment(s segment) error {
+	switch {
+	case isFrame(s.marker) && h.components != 0:
+		return fmt.Errorf("%w: the JPEG has two frame headers", fault.Invalid)
+	case isFrame(s.marker):
+		return h.readFrame(s.marker, s.body)
+	case s.marker == markerAPP1 && h.Exif == nil && bytes.HasPrefix(s.body, []byte("Exif\x00\x00")):
+		h.Exif = s.body[6:]
+	case s.marker == markerAPP14 && len(s.body) >= 12 && bytes.HasPrefix(s.body, []byte("Adobe")):
+		h.adobe = true
+	}
+	return nil
 }
 
 // isFrame tells whether the marker starts a frame of any kind.
@@ -116,30 +124,37 @@ func frameName(marker byte) string {
 	return "a JPEG with arithmetic coding"
 }
 
-// segment returns the marker at or after data[at], its body, and where the next one is to be looked for. Like other
-// readers it passes over bytes that belong to nothing.
-func segment(data []byte, at int) (marker byte, body []byte, next int, err error) {
+// segment is a marker, its body, and where the next one is to be looked for.
+type segment struct {
+	marker byte
+	body   []byte
+	next   int
+}
+
+// readSegment reads the segment at or after data[at]. Like other readers it passes over bytes that belong to nothing.
+func readSegment(data []byte, at int) (segment, error) {
 	for at+1 < len(data) && (data[at] != 0xff || data[at+1] == 0 || data[at+1] == 0xff) {
 		at++
 	}
 	if at+1 >= len(data) {
-		return 0, nil, 0, endsEarly()
+		return segment{}, endsEarly()
 	}
-	marker, at = data[at+1], at+2
+	marker := data[at+1]
+	at += 2
 	if marker == markerTEM || marker >= markerRST0 && marker <= markerEOI {
-		return marker, nil, at, nil
+		return segment{marker: marker, next: at}, nil
 	}
 	if at+2 > len(data) {
-		return 0, nil, 0, endsEarly()
+		return segment{}, endsEarly()
 	}
 	size := int(binary.BigEndian.Uint16(data[at:]))
 	if size < 2 {
-		return 0, nil, 0, fmt.Errorf("%w: the JPEG is damaged: a segment of %d bytes", fault.Invalid, size)
+		return segment{}, fmt.Errorf("%w: the JPEG is damaged: a segment of %d bytes", fault.Invalid, size)
 	}
 	if at+size > len(data) {
-		return 0, nil, 0, endsEarly()
+		return segment{}, endsEarly()
 	}
-	return marker, data[at+2 : at+size], at + size, nil
+	return segment{marker, data[at+2 : at+size], at + size}, nil
 }
 
 // maxScans is the most scans that a picture may be coded in. A progressive JPEG has about ten; thousands of scans of a
@@ -150,11 +165,11 @@ const maxScans = 500
 // is not coded in absurdly many scans.
 func checkScans(data []byte, at int) error {
 	for count := 0; ; {
-		marker, _, next, err := segment(data, at)
+		s, err := readSegment(data, at)
 		if err != nil {
 			return err
 		}
-		switch marker {
+		switch s.marker {
 		case markerEOI:
 			return nil
 		case markerSOS:
@@ -162,7 +177,7 @@ func checkScans(data []byte, at int) error {
 				return fmt.Errorf("%w: the JPEG is coded in more than %d scans; save it anew", fault.TooLarge, maxScans)
 			}
 		}
-		for at = next; at < len(data); at += 2 { // the next 0xff that neither is stuffed nor starts a restart marker
+		for at = s.next; at < len(data); at += 2 { // the next 0xff that neither is stuffed nor starts a restart marker
 			skip := bytes.IndexByte(data[at:], 0xff)
 			if skip < 0 || at+skip+1 >= len(data) {
 				return endsEarly()

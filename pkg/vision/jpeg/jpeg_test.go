@@ -120,12 +120,12 @@ func TestReadHeader(t *testing.T) {
 }
 
 // patched returns a picture with some bytes of it replaced, from an offset behind the first occurrence of a marker.
-func patched(tb testing.TB, name, marker string, offset int, with ...byte) []byte {
+func patched(tb testing.TB, picture []byte, marker string, offset int, with ...byte) []byte {
 	tb.Helper()
-	data := bytes.Clone(read(tb, name))
+	data := bytes.Clone(picture)
 	at := bytes.Index(data, []byte(marker))
 	if at < 0 {
-		tb.Fatalf("%s has no marker % x", name, marker)
+		tb.Fatalf("the picture has no marker % x", marker)
 	}
 	copy(data[at+offset:], with)
 	return data
@@ -147,18 +147,18 @@ func TestDecodeRefuses(t *testing.T) {
 		{"end at once", []byte("\xff\xd8\xff\xd9"), fault.Invalid, "holds no picture"},
 		{"scan before frame", append([]byte("\xff\xd8"), whole[at:]...), fault.Invalid, "no frame header"},
 		{"two frames", twice(t, whole, frame), fault.Invalid, "two frame headers"},
-		{"lossless", patched(t, "ycc420.jpg", frame, 1, 0xc3), fault.Unsupported, "a lossless JPEG"},
-		{"hierarchical", patched(t, "ycc420.jpg", frame, 1, 0xc5), fault.Unsupported, "a hierarchical JPEG"},
+		{"lossless", patched(t, whole, frame, 1, 0xc3), fault.Unsupported, "a lossless JPEG"},
+		{"hierarchical", patched(t, whole, frame, 1, 0xc5), fault.Unsupported, "a hierarchical JPEG"},
 		{"arithmetic", read(t, "arithmetic.jpg"), fault.Unsupported, "arithmetic coding"},
-		{"12 bits", patched(t, "ycc420.jpg", frame, 4, 12), fault.Unsupported, "12 bits a sample"},
-		{"no width", patched(t, "ycc420.jpg", frame, 7, 0, 0), fault.Invalid, "0 x 33 pixels"},
-		{"two components", patched(t, "ycc420.jpg", frame, 9, 2), fault.Unsupported, "2 components"},
-		{"short segment", patched(t, "ycc420.jpg", "\xff\xdb", 2, 0, 1), fault.Invalid, "a segment of 1 bytes"},
+		{"12 bits", patched(t, whole, frame, 4, 12), fault.Unsupported, "12 bits a sample"},
+		{"no width", patched(t, whole, frame, 7, 0, 0), fault.Invalid, "0 x 33 pixels"},
+		{"two components", patched(t, whole, frame, 9, 2), fault.Unsupported, "2 components"},
+		{"short segment", patched(t, whole, "\xff\xdb", 2, 0, 1), fault.Invalid, "a segment of 1 bytes"},
 		{"cut in the header", whole[:at-3], fault.Invalid, "ends early"},
 		{"cut in the scan", whole[:at+100], fault.Invalid, "ends early"},
 		{"cut and ended", append(bytes.Clone(whole[:at+100]), 0xff, 0xd9), fault.Invalid, "damaged or incomplete"},
 		{"cut progressive", cutScan(t, "progressive.jpg"), fault.Invalid, "damaged or incomplete"},
-		{"taller than its data", patched(t, "ycc420.jpg", frame, 5, 0, 200), fault.Invalid, "damaged or incomplete"},
+		{"taller than its data", patched(t, whole, frame, 5, 0, 200), fault.Invalid, "damaged or incomplete"},
 		{"no end", whole[:len(whole)-2], fault.Invalid, "ends early"},
 	}
 	for _, test := range tests {
