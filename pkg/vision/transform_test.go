@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -370,7 +371,7 @@ func TestTensorFromManyGoroutines(t *testing.T) {
 			}
 			a, errA := tensor.Float32s(got)
 			b, errB := tensor.Float32s(want[i])
-			if err := errors.Join(errA, errB); err != nil || !cmp.Equal(a, b) {
+			if err := errors.Join(errA, errB); err != nil || !slices.Equal(a, b) {
 				t.Errorf("%s: another tensor than when it was alone (%v)", names[i], err)
 			}
 		})
