@@ -10,7 +10,7 @@
 //  5. It resizes, 8 bits a sample, with Pillow's antialiased filters, its fixed-point coefficients, its two passes
 //     and its rounding: transforms.Resize of a picture, or ImageOps.pad for [ResizeFit]. The passes go across, then down;
 //     but the other way round, as since Pillow 13, where the height loses more than twice as many pixels as the width.
-//     Earlier versions differ there by 1 of 255 in some pixels.
+//     Earlier versions differ there by 1 of 255 in some pixels, with lanczos by a few.
 //  6. It crops around the centre, with torchvision's rounding; what lies outside the picture is filled:
 //     transforms.CenterCrop.
 //  7. It computes value = (pixel·scale - mean) / std for each channel in float32, with scale 1/255 unless set:

@@ -53,8 +53,9 @@ func ImageNet() Options {
 	return Options{Mean: []float32{0.485, 0.456, 0.406}, Std: []float32{0.229, 0.224, 0.225}}
 }
 
-// DefaultMaxPixels is the limit where Options sets none: the size from which Pillow warns of a decompression bomb. Such
-// a picture takes up to 8 bytes a pixel, 0.7 GB, while it is decoded.
+// DefaultMaxPixels is the limit where Options sets none: the size from which Pillow warns of a decompression bomb. Most
+// pictures take 2 to 8 bytes a pixel while they are decoded. In the default build a progressive JPEG takes up to 25, which
+// is 2.2 GB at this limit: set a lower one where many pictures come from strangers at once.
 const DefaultMaxPixels = 89_478_485
 
 // MaxSide is the longest side that a picture may have, whatever the number of pixels: JPEG's own limit.
