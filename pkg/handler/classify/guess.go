@@ -1,0 +1,65 @@
+package classify
+
+import (
+	"slices"
+
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/tensor"
+	"github.com/tsgo/tsgo/pkg/vision"
+)
+
+// guessedSide is the side in pixels of pictures whose size the network leaves open.
+const guessedSide = 224
+
+// guess fills the settings of a network that comes without a manifest: sizes, layout, colour and type from its signature,
+// the rest as most networks trained on ImageNet have it. It says so in the log, because it may be wrong.
+func (c *classifier) guess() {
+	c.settings.Options = guessed(c.input)
+	c.settings.Activation = detect
+	o := c.settings.Options
+	c.Env.Log.Warn("the model has no manifest: its preprocessing is guessed; write a model-config.yaml to be sure",
+		"input", c.input.String(), "size", o.Size.String(), "colour", o.Colour, "layout", o.Layout, "mean", o.Mean, "std", o.Std)
+}
+
+func guessed(input engine.Value) vision.Options {
+	o := vision.ImageNet()
+	o.Layout, o.Colour = vision.NCHW, vision.RGB
+	channels, height, width := axes(input.Shape)
+	if isChannels(input.Shape, 3) && !isChannels(input.Shape, 1) {
+		o.Layout = vision.NHWC
+		height, width, channels = axes(input.Shape)
+	}
+	o.Size = vision.Size{Width: side(width), Height: side(height)}
+	if channels.Size == 1 {
+		o.Colour, o.Mean, o.Std = vision.Grey, nil, nil
+	}
+	switch input.DType {
+	case tensor.Uint8:
+		o.DType, o.Mean, o.Std = vision.Uint8, nil, nil
+	case tensor.Half:
+		o.DType = vision.Float16
+	default:
+		o.DType = vision.Float32
+	}
+	return o
+}
+
+// axes returns the three axes behind the batch; unknown ones for another rank.
+func axes(shape []engine.Dim) (a, b, c engine.Dim) {
+	if len(shape) != 4 {
+		unknown := engine.Dim{Size: -1}
+		return unknown, unknown, unknown
+	}
+	return shape[1], shape[2], shape[3]
+}
+
+func isChannels(shape []engine.Dim, axis int) bool {
+	return len(shape) == 4 && slices.Contains([]int64{1, 3}, shape[axis].Size)
+}
+
+func side(d engine.Dim) int {
+	if d.Size > 0 {
+		return int(d.Size)
+	}
+	return guessedSide
+}
