@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tsgo/tsgo/pkg/archive"
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/model"
+	"github.com/tsgo/tsgo/pkg/pipeline"
+)
+
+// stdin is the file argument that stands for the standard input.
+const stdin = "-"
+
+// maxInput is the size in bytes of the largest file that is read.
+const maxInput = 256 << 20
+
+// askOptions are what predict and explain share: which model is asked about which files.
+type askOptions struct {
+	*globals
+	streams
+	local
+
+	mode   model.Mode
+	model  string
+	files  []string
+	params map[string]string
+	named  []string // --param name=value
+}
+
+func (o *askOptions) flags(cmd *cobra.Command) {
+	o.localFlags(cmd)
+	cmd.Flags().StringArrayVar(&o.named, "param", nil, "a parameter of the model's handler, as name=value; may be repeated")
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return o.names(o.streams), cobra.ShellCompDirectiveDefault
+	}
+}
+
+// readParams adds the --param flags to the parameters.
+func (o *askOptions) readParams() error {
+	for _, text := range o.named {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return fmt.Errorf("%w: --param %q, want name=value", fault.Invalid, text)
+		}
+		o.set(name, value)
+	}
+	return nil
+}
+
+func (o *askOptions) set(name, value string) {
+	if o.params == nil {
+		o.params = map[string]string{}
+	}
+	o.params[name] = value
+}
+
+// load opens the model, made to run several batches side by side when concurrent, and one on all cores otherwise.
+func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool) (*pipeline.Pipeline, error) {
+	path, err := o.find(o.streams, o.model)
+	if err != nil {
+		return nil, err
+	}
+	m, err := archive.Open(ctx, path, archive.Options{})
+	if err != nil {
+		return nil, err
+	}
+	opts := engine.Options{}
+	if concurrent {
+		opts.IntraOpThreads = 1
+	}
+	return o.open(ctx, o.streams, m, log, opts)
+}
+
+// request makes the request about one file.
+func (o *askOptions) request(file string, watch func(done, total int)) (*model.Request, error) {
+	data, err := o.read(file)
+	if err != nil {
+		return nil, err
+	}
+	input := model.Input{Name: "body", ContentType: contentType(file), Data: data}
+	return &model.Request{ID: file, Mode: o.mode, Inputs: []model.Input{input}, Params: o.params, Progress: watch}, nil
+}
+
+func (o *askOptions) read(file string) ([]byte, error) {
+	source := o.in
+	if file != stdin {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fileError(err)
+		}
+		defer f.Close() //nolint:errcheck // it is only read
+		source = f
+	}
+	data, err := io.ReadAll(io.LimitReader(source, maxInput+1))
+	switch {
+	case err != nil:
+		return nil, fileError(err)
+	case len(data) > maxInput:
+		return nil, fmt.Errorf("%w: %s has more than %s", fault.TooLarge, file, size(maxInput))
+	}
+	return data, nil
+}
+
+// fileError gives a failure of the file system its kind.
+func fileError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", fault.NotFound, err)
+	}
+	return fmt.Errorf("%w: %w", fault.Invalid, err)
+}
+
+// contentType tells what a handler cannot see from the bytes: JSON is an input of its own kind.
+func contentType(file string) string {
+	if strings.EqualFold(filepath.Ext(file), ".json") {
+		return "application/json"
+	}
+	return ""
+}
+
+// inputs are the endings of the files that are taken from a directory.
+func inputs() []string {
+	return []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".json", ".txt"}
+}
+
+// expand returns the files that the arguments name, a directory's in the order of their paths.
+func expand(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if arg == stdin || err != nil || !info.IsDir() {
+			files = append(files, arg) // a file that is not there gets its own error, as a bad one does
+			continue
+		}
+		inside, err := walk(arg)
+		if err != nil {
+			return nil, fileError(err)
+		}
+		if len(inside) == 0 {
+			return nil, fmt.Errorf("%w: directory %s holds no files that end in %s", fault.NotFound, arg, strings.Join(inputs(), " "))
+		}
+		files = append(files, inside...)
+	}
+	return files, nil
+}
+
+// walk returns the inputs below a directory, but for what is hidden.
+func walk(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		hidden := path != dir && strings.HasPrefix(entry.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case hidden && entry.IsDir():
+			return fs.SkipDir
+		case !hidden && entry.Type().IsRegular() && slices.Contains(inputs(), strings.ToLower(filepath.Ext(path))):
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// outcome is what became of one file.
+type outcome struct {
+	file string
+	model.Result
+}
+
+// askMany asks about all files on all cores, and hands over the outcomes in the order of the files. It returns all
+// failures, joined.
+func (o *askOptions) askMany(ctx context.Context, p *pipeline.Pipeline, show func(outcome) error) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers := runtime.GOMAXPROCS(0)
+	type chunk struct {
+		files []string
+		done  chan []outcome
+	}
+	work, order := make(chan chunk), make(chan chunk, 2*workers)
+	group.Go(func() {
+		defer close(work)
+		defer close(order)
+		for files := range slices.Chunk(o.files, chunkSize(len(o.files), workers, p.Settings().BatchSize)) {
+			c := chunk{files, make(chan []outcome, 1)}
+			select {
+			case order <- c:
+			case <-ctx.Done():
+				return
+			}
+			work <- c
+		}
+	})
+	for range workers {
+		group.Go(func() {
+			for c := range work {
+				c.done <- o.askChunk(ctx, p, c.files)
+			}
+		})
+	}
+	bar, shown := newProgress(o.streams, o.model, showAfter), 0
+	defer bar.done()
+	var failed []error
+	for c := range order {
+		for _, out := range <-c.done {
+			if out.Err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", out.file, out.Err))
+			}
+			if err := show(out); err != nil {
+				return err
+			}
+			shown++
+			bar.set(int64(shown), int64(len(o.files)))
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(failed...)
+}
+
+// defaultBatch is how many files run as one batch where the manifest says nothing: beyond it, a CPU gains nothing.
+const defaultBatch = 8
+
+// chunkSize returns how many files run as one batch: no more than leave work for every core.
+func chunkSize(files, workers, batch int) int {
+	if batch <= 1 {
+		batch = defaultBatch
+	}
+	return max(1, min(batch, files/workers))
+}
+
+func (o *askOptions) askChunk(ctx context.Context, p *pipeline.Pipeline, files []string) []outcome {
+	outcomes := make([]outcome, len(files))
+	var reqs []*model.Request
+	var at []int
+	for i, file := range files {
+		outcomes[i].file = file
+		req, err := o.request(file, nil)
+		if err != nil {
+			outcomes[i].Err = err
+			continue
+		}
+		reqs, at = append(reqs, req), append(at, i)
+	}
+	for n, result := range p.Batch(ctx, reqs) {
+		outcomes[at[n]].Result = result
+	}
+	return outcomes
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/olekukonko/tablewriter/tw"
+	"github.com/spf13/cobra"
+
+	"github.com/tsgo/tsgo/pkg/archive"
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/pipeline"
+)
+
+func newModels(s streams, g *globals) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "models",
+		Short: "See which models there are, and what one is",
+		Args:  cobra.ArbitraryArgs,
+		RunE:  group,
+	}
+	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g))
+	return cmd
+}
+
+type modelsListOptions struct {
+	*globals
+	streams
+	local
+}
+
+func newModelsList(s streams, g *globals) *cobra.Command {
+	o := modelsListOptions{globals: g, streams: s}
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the models in the store",
+		Args:  usage(cobra.NoArgs),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+	o.storeFlag(cmd)
+	return cmd
+}
+
+// handlerOf names a model's handler, and says where it is guessed.
+func handlerOf(m archive.Manifest) string {
+	if m.Handler == "" {
+		return pipeline.GuessedHandler + " (guessed)"
+	}
+	return m.Handler
+}
+
+// listed is a model as models list tells it.
+type listed struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Handler string `json:"handler"`
+	Size    int64  `json:"size"` // bytes
+	Form    string `json:"form"`
+	Path    string `json:"path"`
+}
+
+func (o *modelsListOptions) run(ctx context.Context) error {
+	format, err := o.format(o.streams)
+	if err != nil {
+		return err
+	}
+	entries, broken := o.list(o.streams)
+	all := make([]listed, len(entries))
+	for i, e := range entries {
+		all[i] = listed{e.Name(), e.Version(), handlerOf(e.Manifest), e.Size, e.Form.String(), e.Source}
+	}
+	if format == outputJSON {
+		err = writeJSON(o.out, all)
+	} else {
+		rows := make([][]string, len(all))
+		for i, m := range all {
+			rows[i] = []string{m.Name, m.Version, m.Handler, size(m.Size), m.Path}
+		}
+		err = table(o.out, []string{"name", "version", "handler", "size", "path"}, rows, tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignRight)
+	}
+	return errors.Join(append([]error{err, ctx.Err()}, broken...)...)
+}
+
+type modelsShowOptions struct {
+	*globals
+	streams
+	local
+
+	model string
+}
+
+func newModelsShow(s streams, g *globals) *cobra.Command {
+	o := modelsShowOptions{globals: g, streams: s}
+	cmd := &cobra.Command{
+		Use:   "show MODEL",
+		Short: "Tell what a model is, takes and gives",
+		Args:  usage(cobra.ExactArgs(1)),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return o.names(o.streams), cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.model = args[0]
+			return o.run(cmd.Context())
+		},
+	}
+	o.localFlags(cmd)
+	return cmd
+}
+
+// shown is a model as models show tells it.
+type shown struct {
+	listed
+
+	Classes int      `json:"classes,omitempty"` // labels
+	Inputs  []string `json:"inputs"`
+	Outputs []string `json:"outputs"`
+	Ignored []string `json:"ignoredSettings,omitempty"`
+}
+
+func (o *modelsShowOptions) run(ctx context.Context) error {
+	format, err := o.format(o.streams)
+	if err != nil {
+		return err
+	}
+	this, err := o.look(ctx)
+	if err != nil {
+		return err
+	}
+	if format == outputJSON {
+		return writeJSON(o.out, this)
+	}
+	rows := [][]string{
+		{"name", this.Name},
+		{"version", this.Version},
+		{"handler", this.Handler},
+		{"size", size(this.Size)},
+		{"form", this.Form},
+		{"path", this.Path},
+	}
+	if this.Classes > 0 {
+		rows = append(rows, []string{"classes", fmt.Sprint(this.Classes)})
+	}
+	rows = append(rows, labelled("input", this.Inputs)...)
+	rows = append(rows, labelled("output", this.Outputs)...)
+	if len(this.Ignored) > 0 {
+		rows = append(rows, []string{"ignored", strings.Join(this.Ignored, ", ")})
+	}
+	for _, row := range rows {
+		if _, err := fmt.Fprintf(o.out, "%-8s %s\n", row[0], row[1]); err != nil {
+			return err //nolint:wrapcheck // of the standard output
+		}
+	}
+	return nil
+}
+
+func (o *modelsShowOptions) look(ctx context.Context) (shown, error) {
+	path, err := o.find(o.streams, o.model)
+	if err != nil {
+		return shown{}, err
+	}
+	m, err := archive.Open(ctx, path, archive.Options{})
+	if err != nil {
+		return shown{}, err
+	}
+	p, err := o.open(ctx, o.streams, m, o.logger(o.streams), engine.Options{})
+	if err != nil {
+		return shown{}, err
+	}
+	defer p.Close() //nolint:errcheck // nothing was changed
+	labels, err := m.Labels()
+	if err != nil {
+		return shown{}, err
+	}
+	signature := p.Signature()
+	return shown{
+		listed:  listed{m.Manifest.Name, m.Manifest.Version, handlerOf(m.Manifest), m.Size, m.Form.String(), path},
+		Classes: len(labels), Inputs: texts(signature.Inputs), Outputs: texts(signature.Outputs), Ignored: m.Manifest.Ignored,
+	}, nil
+}
+
+func texts(values []engine.Value) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = v.String()
+	}
+	return all
+}
+
+// labelled puts a label before the first of some lines.
+func labelled(label string, lines []string) [][]string {
+	rows := make([][]string, len(lines))
+	for i, line := range slices.All(lines) {
+		rows[i] = []string{"", line}
+	}
+	if len(rows) > 0 {
+		rows[0][0] = label
+	}
+	return rows
+}

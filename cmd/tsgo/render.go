@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"github.com/tsgo/tsgo/pkg/fault"
+)
+
+// The forms of output.
+const (
+	outputTable = "table"
+	outputJSON  = "json"
+)
+
+// format returns the form of output: the one asked for, or what suits where it goes.
+func (g globals) format(s streams) (string, error) {
+	switch g.output {
+	case outputTable, outputJSON:
+		return g.output, nil
+	case "":
+		if s.outTerminal {
+			return outputTable, nil
+		}
+		return outputJSON, nil
+	}
+	return "", fmt.Errorf("%w: --output %q, want %s or %s", fault.Invalid, g.output, outputTable, outputJSON)
+}
+
+// table writes rows under a header, columns without lines between them.
+func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) error {
+	t := tablewriter.NewTable(w,
+		tablewriter.WithRendition(tw.Rendition{
+			Borders: tw.BorderNone,
+			Settings: tw.Settings{
+				Lines:      tw.Lines{ShowTop: tw.Off, ShowBottom: tw.Off, ShowHeaderLine: tw.Off, ShowFooterLine: tw.Off},
+				Separators: tw.Separators{ShowHeader: tw.Off, ShowFooter: tw.Off, BetweenRows: tw.Off, BetweenColumns: tw.Off},
+			},
+		}),
+		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{Global: tw.AlignLeft, PerColumn: align}),
+		tablewriter.WithTrimSpace(tw.Off),
+	)
+	t.Header(header)
+	if err := t.Bulk(rows); err != nil {
+		return fmt.Errorf("write a table: %w", err)
+	}
+	if err := t.Render(); err != nil {
+		return fmt.Errorf("write a table: %w", err)
+	}
+	return nil
+}
+
+// writeJSON writes v for programs to read.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+// class is one member of a classifier's answer.
+type class struct {
+	label string
+	score float64
+}
+
+// classes reads {label: number, ...} in its order; ok is false for any other answer.
+func classes(body []byte) (all []class, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if token, err := d.Token(); err != nil || token != json.Delim('{') {
+		return nil, false
+	}
+	for d.More() {
+		label, err := d.Token()
+		if err != nil {
+			return nil, false
+		}
+		score, err := d.Token()
+		number, isNumber := score.(float64)
+		if err != nil || !isNumber {
+			return nil, false
+		}
+		all = append(all, class{label.(string), number})
+	}
+	return all, len(all) > 0
+}
+
+// percent writes a probability for people.
+func percent(p float64) string { return fmt.Sprintf("%5.1f %%", 100*p) }
+
+// bar draws a share of 1 as blocks of eighths, n cells wide at most.
+func bar(share float64, n int) string {
+	eighths := int(share*float64(n)*8 + 0.5)
+	if eighths < 1 {
+		return ""
+	}
+	text := strings.Repeat("█", min(eighths/8, n))
+	if rest := eighths % 8; rest > 0 && eighths/8 < n {
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return text
+}
+
+// size writes a number of bytes for people.
+func size(n int64) string {
+	const unit = 1000
+	switch {
+	case n < unit:
+		return fmt.Sprintf("%d B", n)
+	case n < unit*unit:
+		return fmt.Sprintf("%.1f kB", float64(n)/unit)
+	case n < unit*unit*unit:
+		return fmt.Sprintf("%.1f MB", float64(n)/unit/unit)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/unit/unit/unit)
+}
