@@ -45,14 +45,14 @@ func TestGateLetsEveryFourthExplanationIn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		gate := engine.NewGate(1)
-		leave, err := gate.Enter(t.Context(), engine.Prediction)
+		leave, err := gate.Enter(t.Context(), engine.Prediction, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		order := make(chan byte, 12)
 		pass := func(class engine.Class, letter byte) {
 			go func() {
-				out, err := gate.Enter(context.Background(), class)
+				out, err := gate.Enter(context.Background(), class, 1)
 				if err != nil {
 					t.Error(err)
 					return
@@ -85,11 +85,11 @@ func TestGateForgetsWhoLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		gate := engine.NewGate(1)
-		leave, _ := gate.Enter(t.Context(), engine.Prediction)
+		leave, _ := gate.Enter(t.Context(), engine.Prediction, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error)
 		go func() {
-			_, err := gate.Enter(ctx, engine.Explanation)
+			_, err := gate.Enter(ctx, engine.Explanation, 1)
 			failed <- err
 		}()
 		synctest.Wait()
@@ -98,7 +98,7 @@ func TestGateForgetsWhoLeaves(t *testing.T) {
 			t.Errorf("Enter = %v, want %v", err, context.Canceled)
 		}
 		leave()
-		again, err := gate.Enter(t.Context(), engine.Prediction)
+		again, err := gate.Enter(t.Context(), engine.Prediction, 1)
 		if err != nil {
 			t.Fatalf("the permit is lost: %v", err)
 		}
@@ -118,13 +118,13 @@ func TestGuardHoldsAPermit(t *testing.T) {
 	})
 	done := make(chan error)
 	go func() {
-		_, err := gate.Guard(fake, engine.Prediction).Run(context.Background(), tensor.Named{})
+		_, err := gate.Guard(fake, engine.Prediction, 1).Run(context.Background(), tensor.Named{})
 		done <- err
 	}()
 	<-inside
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := gate.Enter(ctx, engine.Prediction); !errors.Is(err, context.Canceled) {
+	if _, err := gate.Enter(ctx, engine.Prediction, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("Enter while the permit is held = %v", err)
 	}
 	close(proceed)
@@ -145,4 +145,38 @@ func TestFakeIsStrict(t *testing.T) {
 	if _, err := fake.Run(t.Context(), tensor.Named{}); !errors.Is(err, fault.Unavailable) {
 		t.Errorf("after Close: %v", err)
 	}
+}
+
+func TestGateCountsThreads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate := engine.NewGate(4)
+		enter := func(permits int) (in chan func()) {
+			in = make(chan func(), 1)
+			go func() {
+				leave, err := gate.Enter(context.Background(), engine.Prediction, permits)
+				if err != nil {
+					t.Error(err)
+				}
+				in <- leave
+			}()
+			synctest.Wait()
+			return in
+		}
+		three, whole, one := enter(3), enter(0), enter(1)
+		if len(three) != 1 || len(whole) != 0 || len(one) != 0 {
+			t.Errorf("with 3 of 4 permits held, %d whole and %d single runs got in: nobody overtakes", len(whole), len(one))
+		}
+		(<-three)()
+		synctest.Wait()
+		if len(whole) != 1 || len(one) != 0 {
+			t.Errorf("%d whole and %d single runs are in, want the whole one alone", len(whole), len(one))
+		}
+		(<-whole)()
+		synctest.Wait()
+		if len(one) != 1 {
+			t.Error("the single run waits on")
+		}
+		(<-one)()
+	})
 }

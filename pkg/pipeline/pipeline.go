@@ -76,12 +76,12 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		return p, err
 	}
 	session := inFixedBatches(p.session)
-	explainer, err := explain.New(explain.Options{Session: opts.Gate.Guard(session, engine.Explanation), Labels: labels})
+	explainer, err := explain.New(explain.Options{Session: opts.Gate.Guard(session, engine.Explanation, opts.Engine.IntraOpThreads), Labels: labels})
 	if err != nil {
 		return p, err
 	}
 	p.handler, err = build(handler.Env{
-		Session:   opts.Gate.Guard(session, engine.Prediction),
+		Session:   opts.Gate.Guard(session, engine.Prediction, opts.Engine.IntraOpThreads),
 		Explainer: explainer,
 		Files:     m.Files(),
 		Labels:    labels,
