@@ -30,6 +30,11 @@ type Handler interface {
 	Describe(ctx context.Context) (map[string]any, error)
 }
 
+// Exampler is a handler that knows an input which its network can run on: one row, as small as may be.
+type Exampler interface {
+	Example() (tensor.Named, error)
+}
+
 // Answer is what a handler answers to one request.
 type Answer struct {
 	Value       any               // encoded as JSON; a []byte goes out as it is

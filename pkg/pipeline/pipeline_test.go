@@ -259,6 +259,26 @@ func TestFixedBatchRunsInPaddedChunks(t *testing.T) {
 	}
 }
 
+func TestWarmRunsOnce(t *testing.T) {
+	t.Parallel()
+	var shapes []string
+	p := load(t, signature(-1), func(in tensor.Named) (tensor.Named, error) {
+		shapes = append(shapes, in["x"].String())
+		return nil, fmt.Errorf("%w: zeros do not fit", fault.Invalid)
+	})
+	if err := p.Warm(t.Context()); err != nil {
+		t.Errorf("Warm = %v: that zeros do not fit says nothing", err)
+	}
+	if got := strings.Join(shapes, " "); got != "float32[1 4]" {
+		t.Errorf("ran on %s, want float32[1 4] once", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Warm(ctx); fault.Of(err) != fault.Canceled {
+		t.Errorf("Warm = %v, want %v", err, fault.Canceled)
+	}
+}
+
 func TestCancelledRun(t *testing.T) {
 	t.Parallel()
 	p := load(t, signature(-1), sums)

@@ -6,6 +6,7 @@ package classify
 import (
 	"context"
 	"fmt"
+	"image"
 	"slices"
 
 	"github.com/tsgo/tsgo/pkg/engine"
@@ -127,4 +128,11 @@ func (c classifier) Preprocess(ctx context.Context, req *model.Request) (tensor.
 		return nil, err
 	}
 	return tensor.Named{c.input.Name: *content.Tensor}, nil
+}
+
+// Example returns a picture that is all black, as the network sees it.
+func (c classifier) Example() (tensor.Named, error) {
+	size := c.transform.Options().Size
+	t, err := c.transform.Apply(image.NewGray(image.Rect(0, 0, max(1, size.Width), max(1, size.Height))))
+	return tensor.Named{c.input.Name: t}, err
 }

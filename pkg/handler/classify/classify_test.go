@@ -261,6 +261,18 @@ func TestGuessed(t *testing.T) {
 	}
 }
 
+func TestExample(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil, nil)
+	in, err := h.(handler.Exampler).Example()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Inference(t.Context(), in); err != nil {
+		t.Errorf("the network does not run on the example: %v", err)
+	}
+}
+
 func TestExplainFormats(t *testing.T) {
 	t.Parallel()
 	h := build(t, []string{"red", "green", "blue"}, nil)
