@@ -4,6 +4,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -126,3 +127,10 @@ type Settings struct {
 type Predictor interface {
 	Predict(ctx context.Context, ref Ref, req *Request) (*Response, error)
 }
+
+// Why a request is refused at once: each is in the chain of a [fault.Unavailable].
+var (
+	ErrNoWorker  = errors.New("no worker")
+	ErrQueueFull = errors.New("the queue is full")
+	ErrClosed    = errors.New("shutting down")
+)
