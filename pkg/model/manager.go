@@ -2,7 +2,11 @@ package model
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/tsgo/tsgo/pkg/fault"
 )
 
 // Manager says which models are served. The registry keeps it, and the client of another process; modeltest.TestManager
@@ -99,3 +103,19 @@ type Listed struct {
 	Name string
 	URL  string // of the default version
 }
+
+// Why a registration's location leads to no model: in the chain of a [fault.NoModel].
+var (
+	ErrUpwards      = errors.New("relative paths that lead upwards are not allowed")
+	ErrNotAllowed   = errors.New("it is neither in the model store nor at an allowed URL")
+	ErrNothingThere = errors.New("nothing is there")
+)
+
+// ConflictError is a registration of a version that is served already.
+type ConflictError struct{ Ref Ref }
+
+// Error names the version.
+func (e *ConflictError) Error() string { return fmt.Sprintf("model %s: %v", e.Ref, fault.Conflict) }
+
+// Unwrap returns [fault.Conflict].
+func (e *ConflictError) Unwrap() error { return fault.Conflict }

@@ -107,6 +107,12 @@ type Timing struct {
 // Job is a request made ready to run: decoded, and checked. Only the pipeline that made it knows what is in it.
 type Job interface{ Request() *Request }
 
+// About is what is known of a model that is loaded.
+type About struct {
+	Inputs []string // the names of the network's inputs
+	Memory int64    // bytes that it takes at least
+}
+
 // Result is what became of a job: exactly one field is set.
 type Result struct {
 	Response *Response

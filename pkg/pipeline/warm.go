@@ -7,6 +7,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
+	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
@@ -53,15 +54,11 @@ func smallest(dims []engine.Dim) []int64 {
 	return shape
 }
 
-// InputNames returns the names of the network's inputs.
-func (p *Pipeline) InputNames() []string {
-	inputs := p.Signature().Inputs
-	names := make([]string, len(inputs))
-	for i, v := range inputs {
-		names[i] = v.Name
+// About returns what is known of the model. Its session takes at least the bytes that it has on disk.
+func (p *Pipeline) About() model.About {
+	a := model.About{Memory: p.source.Size}
+	for _, v := range p.Signature().Inputs {
+		a.Inputs = append(a.Inputs, v.Name)
 	}
-	return names
+	return a
 }
-
-// Memory returns the size in bytes of the model on disk, which is what its session takes at least.
-func (p *Pipeline) Memory() int64 { return p.source.Size }
