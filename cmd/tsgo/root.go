@@ -40,7 +40,7 @@ func newRoot(s streams) *cobra.Command {
 	root.PersistentFlags().StringVarP(&g.output, "output", "o", "", "table or json (default: table on a terminal, json for a pipe)")
 	root.PersistentFlags().BoolVarP(&g.verbose, "verbose", "v", false, "say what is done, on the standard error stream")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag is there, two lines above
-	root.AddCommand(newPredict(s, &g), newExplain(s, &g), newModels(s, &g), newVersion(s, &g))
+	root.AddCommand(newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newModels(s, &g), newVersion(s, &g))
 	return root
 }
 

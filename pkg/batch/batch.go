@@ -67,6 +67,9 @@ type Batcher struct {
 	drained   chan struct{}
 }
 
+// forever is the timeout of a batch that has none.
+const forever = 100 * 365 * 24 * time.Hour
+
 // worker runs one batch at a time.
 type worker struct{ wake chan struct{} } // of capacity 1
 
@@ -360,12 +363,11 @@ func (b *Batcher) cut() ([]*entry, *running, context.Context) {
 	n := min(len(b.queue), b.opts.Size)
 	entries := slices.Clone(b.queue[:n])
 	b.queue = slices.Delete(b.queue, 0, n)
-	ctx, cancel := b.base, context.CancelFunc(nil)
-	if b.opts.Timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, b.opts.Timeout)
-	} else {
-		ctx, cancel = context.WithCancel(ctx)
+	timeout := b.opts.Timeout
+	if timeout <= 0 {
+		timeout = forever
 	}
+	ctx, cancel := context.WithTimeout(b.base, timeout)
 	this := &running{callers: n, cancel: cancel}
 	for _, e := range entries {
 		e.batch = this
@@ -398,7 +400,7 @@ func (b *Batcher) serve(ctx context.Context, entries []*entry) {
 		if r.Response != nil {
 			r.Response.Timing.Queue = taken.Sub(entries[i].came)
 		}
-		if fault.Of(r.Err) == fault.Timeout && ctx.Err() == context.DeadlineExceeded { //nolint:errorlint // a context's own error
+		if fault.Of(r.Err) == fault.Timeout && ctx.Err() == context.DeadlineExceeded {
 			r.Err = fmt.Errorf("the model did not answer within %v: %w", b.opts.Timeout, fault.Timeout)
 		}
 		entries[i].result <- r

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tsgo/tsgo/pkg/archive"
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/model"
+	"github.com/tsgo/tsgo/pkg/pipeline"
+	"github.com/tsgo/tsgo/pkg/registry"
+	"github.com/tsgo/tsgo/pkg/store"
+)
+
+func (s *Server) registryOptions() registry.Options {
+	return registry.Options{
+		Load:           s.load,
+		Workers:        s.opts.Workers,
+		StartupWorkers: cmp.Or(s.opts.Workers, s.opts.Cores),
+		Queue:          s.opts.Queue,
+		Response:       s.opts.ResponseTimeout,
+		Startup:        s.opts.StartupTimeout,
+		Drain:          s.opts.UnregisterTimeout,
+		Prepare:        s.opts.Cores,
+		Metrics:        s.metrics,
+		Log:            s.log,
+	}
+}
+
+// load is how a registration becomes a model that answers: found, opened, loaded and warmed.
+func (s *Server) load(ctx context.Context, r model.Registration) (registry.Runner, error) {
+	path, err := s.locate(r)
+	if err != nil {
+		return nil, err
+	}
+	m, err := archive.Open(ctx, path, archive.Options{})
+	if err != nil {
+		return nil, err
+	}
+	m.Manifest.Name = cmp.Or(r.Name, m.Manifest.Name)
+	m.Manifest.Version = cmp.Or(r.Version, m.Manifest.Version)
+	m.Manifest.Handler = cmp.Or(r.Handler, m.Manifest.Handler)
+	if err := (model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version}).Check(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	if len(m.Manifest.Ignored) > 0 {
+		s.log.Info("settings that mean nothing here", "model", m.Manifest.Name, "settings", m.Manifest.Ignored)
+	}
+	p, err := pipeline.Load(ctx, m, pipeline.Options{
+		Open: s.opts.Open, Engine: engine.Options{IntraOpThreads: s.threads(r, m.Manifest)}, Gate: s.gate,
+		Handlers: s.opts.Handlers, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Warm(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// threads returns how many threads one run of a model has: its workers together have the cores, and no more.
+func (s *Server) threads(r model.Registration, m archive.Manifest) int {
+	if s.opts.Threads > 0 {
+		return min(s.opts.Threads, s.opts.Cores)
+	}
+	workers := cmp.Or(m.MinWorkers, s.opts.Workers, s.opts.Cores)
+	if r.Workers != nil && *r.Workers > 0 {
+		workers = *r.Workers
+	}
+	return max(1, s.opts.Cores/workers)
+}
+
+// loadModels registers what is served from the start. What does not load is logged, and is no reason not to start.
+func (s *Server) loadModels(ctx context.Context) {
+	models := s.opts.Models
+	if s.opts.All {
+		entries, broken := s.opts.Store.List()
+		for _, err := range broken {
+			s.log.Warn("model cannot be served", "err", err)
+		}
+		for _, e := range entries {
+			models = append(models, Startup{Location: e.Source})
+		}
+	}
+	for _, m := range models {
+		start := time.Now()
+		out, err := s.models.Register(ctx, model.Registration{URL: m.Location, Name: m.Name, AtStartup: true})
+		if err != nil {
+			s.log.Warn("model cannot be served", "model", cmp.Or(m.Name, m.Location), "err", err)
+		}
+		s.loaded = append(s.loaded, Loaded{cmp.Or(out.Ref.Name, m.Name, m.Location), out.Ref.Version, out.Workers, time.Since(start), err})
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// locate returns the path of what a registration names. What the operator named at the start may lie anywhere; what comes
+// over the wire is in the store, or allowed.
+func (s *Server) locate(r model.Registration) (string, error) {
+	path, err := s.opts.Store.Resolve(r.URL, s.opts.AllowedURLs)
+	if err == nil {
+		return path, nil
+	}
+	if r.AtStartup && fault.Of(err) == fault.NoModel {
+		if _, missing := os.Stat(r.URL); missing == nil {
+			return r.URL, nil
+		}
+	}
+	for cause, known := range map[error]error{
+		store.ErrRelative: model.ErrUpwards, store.ErrNotAllowed: model.ErrNotAllowed, store.ErrNothing: model.ErrNothingThere,
+	} {
+		if errors.Is(err, cause) {
+			return "", fmt.Errorf("%w: %w", err, known)
+		}
+	}
+	return "", err
+}

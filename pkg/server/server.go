@@ -1,0 +1,256 @@
+// Package server puts the parts together: the models of a store, served on three ports. It takes what it needs in one
+// [Options] and touches neither flags nor environment nor signals.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/handler"
+	"github.com/tsgo/tsgo/pkg/metric"
+	"github.com/tsgo/tsgo/pkg/registry"
+	"github.com/tsgo/tsgo/pkg/store"
+)
+
+// Options say what is served, where and how. [Run] fills in no defaults but those that are named here; package config has
+// the defaults of the command.
+type Options struct {
+	Inference, Management, Metrics string // addresses, HOST:PORT; port 0 takes any
+	PortOffset                     int    // added to the ports that are not 0
+
+	Store    *store.Store
+	All      bool      // serve the whole store from the start
+	Models   []Startup // or these
+	Open     engine.Opener
+	Handlers map[string]handler.Factory
+
+	Workers int // of a model that says none; 0: one for each core from the start, and none when it is registered
+	Threads int // of one run; 0: the cores, shared among the model's workers
+	Cores   int // 0: GOMAXPROCS
+	Queue   int // requests of a model that wait at most; 0: no limit
+
+	ResponseTimeout, StartupTimeout time.Duration // of models that say none; 0: no limit
+	UnregisterTimeout               time.Duration // 0: no limit
+	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
+	BodyTimeout                     time.Duration // a body that sends nothing for so long is given up; 0: 30 s
+
+	MaxBody     int64 // bytes; 0: no limit
+	Header      map[string]string
+	ModelAPI    bool
+	MetricsAPI  bool
+	AllowedURLs []*regexp.Regexp
+	Params      []string // the names of the parameters that handlers take, for the inference API
+
+	Version string       // of the program, for metrics and the API's documents
+	Log     *slog.Logger // nil: silent
+	Access  *slog.Logger // nil: no access lines
+	Started func(Report) // told once everything answers; nil: nobody listens
+}
+
+// Startup is a model that is served from the start.
+type Startup struct {
+	Name     string // "": the model's own
+	Location string // a name in the store, or a path
+}
+
+// Addrs are the addresses that a server answers on.
+type Addrs struct{ Inference, Management, Metrics string }
+
+// Report is what there is to say of a server that has started.
+type Report struct {
+	Addrs  Addrs
+	Models []Loaded
+	Cores  int
+}
+
+// Loaded is a model that was to be served from the start.
+type Loaded struct {
+	Name, Version string
+	Workers       int
+	Took          time.Duration
+	Err           error // why it is not
+}
+
+// Server is a set of models and the three APIs over them.
+type Server struct {
+	opts    Options
+	log     *slog.Logger
+	models  *registry.Models
+	metrics *metric.Set
+	gate    *engine.Gate
+	loaded  []Loaded
+
+	listeners []*listener
+	addrs     Addrs
+	stopping  atomic.Bool
+	undo      []func(ctx context.Context) error // the last one first
+}
+
+// New checks the options, binds the ports and loads the models; nothing is answered before Start. A port that is taken is
+// [fault.Unavailable] and names who holds it. A model that does not load is logged and reported, and stops nothing. When
+// New fails, nothing is left.
+func New(ctx context.Context, opts Options) (s *Server, err error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Cores <= 0 {
+		opts.Cores = runtime.GOMAXPROCS(0)
+	}
+	if opts.BodyTimeout <= 0 {
+		opts.BodyTimeout = defaultBodyTimeout
+	}
+	s = &Server{opts: opts, log: opts.Log, gate: engine.NewGate(opts.Cores)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.unwind(context.WithoutCancel(ctx)))
+			s = nil
+		}
+	}()
+	if opts.Store == nil || opts.Open == nil {
+		return s, fmt.Errorf("%w: server without a store or an engine", fault.Invalid)
+	}
+	if err := s.build(ctx); err != nil {
+		return s, err
+	}
+	s.loadModels(ctx)
+	return s, ctx.Err()
+}
+
+// build makes the parts, each with its undo.
+func (s *Server) build(ctx context.Context) error {
+	var err error
+	if s.metrics, err = metric.New(metric.Options{Version: s.opts.Version}); err != nil {
+		return err
+	}
+	s.models = registry.New(s.registryOptions())
+	s.undo = append(s.undo, s.models.Close)
+	return s.bind(ctx)
+}
+
+// Start begins to answer.
+func (s *Server) Start() {
+	for _, l := range s.listeners {
+		l.start()
+	}
+	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics)
+	if s.opts.Started != nil {
+		s.opts.Started(Report{Addrs: s.addrs, Models: s.loaded, Cores: s.opts.Cores})
+	}
+}
+
+// Addrs returns the real addresses, also for port 0.
+func (s *Server) Addrs() Addrs { return s.addrs }
+
+// Models returns the models that are served.
+func (s *Server) Models() *registry.Models { return s.models }
+
+// Ready returns [fault.Unavailable] while the server stops, and else what the models say.
+func (s *Server) Ready() error {
+	if s.stopping.Load() {
+		return fmt.Errorf("stopping: %w", fault.Unavailable)
+	}
+	return s.models.Ready()
+}
+
+// Stop says at once that the server is not ready, lets the requests under way end, and gives everything back. When ctx
+// ends first, what is left is cut off and its error returned. Stopping again does nothing.
+func (s *Server) Stop(ctx context.Context) error {
+	if s.stopping.Swap(true) {
+		return nil
+	}
+	s.log.Info("stopping")
+	err := s.unwind(ctx)
+	s.log.Info("stopped", "err", err)
+	return err
+}
+
+func (s *Server) unwind(ctx context.Context) error {
+	var failed []error
+	for i := len(s.undo) - 1; i >= 0; i-- {
+		if err := s.undo[i](ctx); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	s.undo = nil
+	return errors.Join(failed...)
+}
+
+// Run is New, Start, waiting for ctx to end or for a port to fail, and Stop within Options.Drain.
+func Run(ctx context.Context, opts Options) error {
+	s, err := New(ctx, opts)
+	if err != nil {
+		return err
+	}
+	s.Start()
+	var broken error
+	select {
+	case <-ctx.Done():
+	case broken = <-s.failed():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), opts.Drain)
+	defer cancel()
+	return errors.Join(broken, s.Stop(drain))
+}
+
+// The limits of a connection, beside those of Options.
+const (
+	defaultBodyTimeout = 30 * time.Second
+	headerTimeout      = 10 * time.Second
+	idleTimeout        = 2 * time.Minute
+	maxHeader          = 64 << 10
+)
+
+// listener is one of the three ports.
+type listener struct {
+	what   string
+	net    net.Listener
+	http   *http.Server
+	failed chan error // of capacity 1: why it ended, but for http.ErrServerClosed
+	ended  chan struct{}
+}
+
+func (l *listener) start() {
+	go func() {
+		defer close(l.ended)
+		if err := l.http.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
+			l.failed <- fmt.Errorf("%s API on %s: %w: %w", l.what, l.net.Addr(), fault.Unavailable, err)
+		}
+	}()
+}
+
+// stop lets requests end until ctx does, and cuts off the rest.
+func (l *listener) stop(ctx context.Context) error {
+	err := l.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop the %s API: %w", l.what, err), l.http.Close())
+	}
+	return err
+}
+
+// failed returns a channel that tells of the first port that breaks.
+func (s *Server) failed() <-chan error {
+	first := make(chan error, 1)
+	for _, l := range s.listeners {
+		go func() {
+			select {
+			case err := <-l.failed:
+				select {
+				case first <- err:
+				default:
+				}
+			case <-l.ended:
+			}
+		}()
+	}
+	return first
+}
