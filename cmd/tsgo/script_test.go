@@ -11,7 +11,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// asProgram is the environment variable by which the test binary is told to be tsgo.
+const asProgram = "TSGO_TEST_AS_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	testscript.Main(m, map[string]func(){"tsgo": main})
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -131,8 +132,8 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		return 0, err //nolint:wrapcheck // the connection is gone
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{}) // what comes after the body has the server's own limits
+	if errors.Is(err, io.EOF) { // what comes after the body has the server's own limits; a body that is late has no after
+		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err //nolint:wrapcheck // io.EOF among them
 }
