@@ -136,7 +136,7 @@ type Predictor interface {
 
 // Why a request is refused at once: each is in the chain of a [fault.Unavailable].
 var (
-	ErrNoWorker  = errors.New("no worker")
-	ErrQueueFull = errors.New("the queue is full")
+	ErrNoWorker  = errors.New("no worker serves this model: give it one or more")
+	ErrQueueFull = errors.New("the queue is full: try again later")
 	ErrClosed    = errors.New("shutting down")
 )

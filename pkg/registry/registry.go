@@ -120,7 +120,7 @@ func (m *Models) Predict(ctx context.Context, ref model.Ref, req *model.Request)
 		return nil, err
 	}
 	m.opts.Metrics.Request(v.ref.Name, ref.Version)
-	resp, err := m.answer(ctx, v, place, req)
+	resp, err := m.answer(ctx, v, &place, req)
 	a := metric.Answer{Mode: req.Mode.String(), Asked: ref.Version, ID: req.ID, Total: time.Since(start), Err: err}
 	if resp != nil {
 		a.Prepare, a.Queue, a.Inference = resp.Timing.Preprocess, resp.Timing.Queue, resp.Timing.Run
@@ -148,10 +148,10 @@ func (m *Models) enter(ref model.Ref, mode model.Mode) (*version, batch.Place, e
 	}
 }
 
-func (m *Models) answer(ctx context.Context, v *version, place batch.Place, req *model.Request) (*model.Response, error) {
+func (m *Models) answer(ctx context.Context, v *version, place *batch.Place, req *model.Request) (*model.Response, error) {
+	defer place.Leave()
 	job, err := m.prepared(ctx, v, req)
 	if err != nil {
-		place.Leave()
 		return nil, err
 	}
 	return place.Submit(ctx, job)

@@ -26,13 +26,20 @@ import (
 // predictable asks something that is always answered.
 func predictable(t *testing.T, s *server.Server) {
 	t.Helper()
-	resp, body := post(t, s, "/predictions/sums/1.0", "[1, 1, 1, 1]")
-	if resp.StatusCode != http.StatusOK || compact(body) != `{"sums":[[4.0,8.0]]}` {
-		t.Errorf("others do not go on: %d %s", resp.StatusCode, body)
+	r := post(t, s, "/predictions/sums/1.0", "[1, 1, 1, 1]")
+	if r.code != http.StatusOK || compact(r.body) != `{"sums":[[4.0,8.0]]}` {
+		t.Errorf("others do not go on: %d %s", r.code, r.body)
 	}
 }
 
-func post(t *testing.T, s *server.Server, path, text string) (*http.Response, []byte) {
+// reply is an answer, read.
+type reply struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+func post(t *testing.T, s *server.Server, path, text string) reply {
 	t.Helper()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
@@ -45,7 +52,18 @@ func post(t *testing.T, s *server.Server, path, text string) (*http.Response, []
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, body
+	return reply{resp.StatusCode, resp.Header, body}
+}
+
+// receive reads one answer off a connection.
+func receive(conn net.Conn) (reply, error) {
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it is read to its end
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, resp.Header, body}, err
 }
 
 // dial opens a connection and writes text.
@@ -67,13 +85,12 @@ func TestHalfABody(t *testing.T) {
 	s := start(t, func(o *server.Options) { o.BodyTimeout = 100 * time.Millisecond })
 	conn := dial(t, s, "POST /predictions/sums HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[1, 1")
 	predictable(t, s)
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	r, err := receive(conn)
 	if err != nil {
 		t.Fatalf("the server does not say why it gives up: %v", err)
 	}
-	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusBadRequest || !bytes.Contains(body, []byte("ends early")) {
-		t.Errorf("half a body: %d %s", resp.StatusCode, body)
+	if r.code != http.StatusBadRequest || !bytes.Contains(r.body, []byte("ends early")) {
+		t.Errorf("half a body: %d %s", r.code, r.body)
 	}
 	predictable(t, s)
 	stop(t, s)
@@ -99,9 +116,9 @@ func TestIdleConnections(t *testing.T) {
 func TestTooMuch(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := start(t, func(o *server.Options) { o.MaxBody = 1000 })
-	resp, body := post(t, s, "/predictions/sums", "["+strings.Repeat("1, ", 1000)+"1]")
-	if resp.StatusCode != http.StatusRequestEntityTooLarge || !bytes.Contains(body, []byte("RequestTooLargeException")) {
-		t.Errorf("body over the limit: %d %s", resp.StatusCode, body)
+	r := post(t, s, "/predictions/sums", "["+strings.Repeat("1, ", 1000)+"1]")
+	if r.code != http.StatusRequestEntityTooLarge || !bytes.Contains(r.body, []byte("RequestTooLargeException")) {
+		t.Errorf("body over the limit: %d %s", r.code, r.body)
 	}
 	predictable(t, s)
 	conn := dial(t, s, "GET /ping HTTP/1.1\r\nHost: x\r\n")
@@ -112,12 +129,12 @@ func TestTooMuch(t *testing.T) {
 			}
 		}
 	}()
-	reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	r, err := receive(conn)
 	if err != nil {
 		t.Fatalf("header bomb: %v", err)
 	}
-	if reply.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("header bomb: %d, want %d", reply.StatusCode, http.StatusRequestHeaderFieldsTooLarge)
+	if r.code != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("header bomb: %d, want %d", r.code, http.StatusRequestHeaderFieldsTooLarge)
 	}
 	predictable(t, s)
 	_ = conn.Close()
@@ -127,9 +144,9 @@ func TestTooMuch(t *testing.T) {
 func TestHandlerPanics(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := start(t, nil)
-	resp, body := post(t, s, "/predictions/sums", fmt.Sprintf("[%d, 1, 1, 1]", panics))
-	if resp.StatusCode != http.StatusInternalServerError || !bytes.Contains(body, []byte(resp.Header.Get("X-Request-Id"))) {
-		t.Errorf("panic: %d %s", resp.StatusCode, body)
+	r := post(t, s, "/predictions/sums", fmt.Sprintf("[%d, 1, 1, 1]", panics))
+	if r.code != http.StatusInternalServerError || !bytes.Contains(r.body, []byte(r.header.Get("X-Request-Id"))) {
+		t.Errorf("panic: %d %s", r.code, r.body)
 	}
 	predictable(t, s)
 	stop(t, s)
@@ -196,12 +213,12 @@ func TestStopDrains(t *testing.T) {
 	if _, err := io.WriteString(conn, ", 1, 1]"); err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	r, err := receive(conn)
 	if err != nil {
 		t.Fatalf("the request under way is lost: %v", err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("the request under way: %d", resp.StatusCode)
+	if r.code != http.StatusOK {
+		t.Errorf("the request under way: %d %s", r.code, r.body)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Stop: %v", err)

@@ -1,0 +1,176 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/model"
+)
+
+// Place is a place in the queue. It is taken before a request is prepared, so that a server with a full queue does not
+// decode pictures for nothing. The first call of Submit or Leave uses it up: Leave may be deferred. It is not to be copied,
+// and one goroutine at a time uses it.
+type Place struct{ b *Batcher }
+
+// Enter takes a place. It returns [fault.Unavailable] at once, with [model.ErrNoWorker], [model.ErrQueueFull] or
+// [model.ErrClosed] in the chain, when there is none.
+func (b *Batcher) Enter() (Place, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+		return Place{}, fmt.Errorf("%w: %w", fault.Unavailable, model.ErrClosed)
+	case b.wanted == 0:
+		return Place{}, fmt.Errorf("%w: %w", fault.Unavailable, model.ErrNoWorker)
+	case b.opts.Queue > 0 && b.admitted >= b.opts.Queue:
+		return Place{}, fmt.Errorf("%w: %d requests wait, %w", fault.Unavailable, b.admitted, model.ErrQueueFull)
+	}
+	b.admitted++
+	return Place{b}, nil
+}
+
+// Leave gives the place back.
+func (p *Place) Leave() {
+	b := p.b
+	if b == nil {
+		return
+	}
+	p.b = nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.admitted--
+	b.settle()
+}
+
+// Submit queues a job in the place and returns its answer, whose Timing has Queue, and Batch where the run did not say it.
+// When ctx ends first, it returns the context's error at once and the place, or the wait for the batch, is given up. Its
+// other errors are the run's own, [fault.Timeout] when the batch ran for too long, [fault.Unavailable] when the batcher
+// was closed and could not wait, and [fault.Internal] when the run did not answer or the place was used before.
+func (p *Place) Submit(ctx context.Context, job model.Job) (*model.Response, error) {
+	b := p.b
+	if b == nil {
+		return nil, fmt.Errorf("%w: a place in the queue was used twice", fault.Internal)
+	}
+	if err := ctx.Err(); err != nil {
+		p.Leave()
+		return nil, fmt.Errorf("not queued, the caller has gone: %w", err)
+	}
+	p.b = nil
+	e := b.free.Get().(*entry)
+	e.job = job
+	b.push(e)
+	select {
+	case r := <-e.result:
+		b.recycle(e)
+		return r.Response, r.Err
+	case <-ctx.Done():
+		return b.abandon(e, ctx.Err())
+	}
+}
+
+// Submit is Enter and, with its place, Submit.
+func (b *Batcher) Submit(ctx context.Context, job model.Job) (*model.Response, error) {
+	place, err := b.Enter()
+	if err != nil {
+		return nil, err
+	}
+	return place.Submit(ctx, job)
+}
+
+// entry is a request from when it is queued until it is answered.
+type entry struct {
+	job        model.Job
+	came       time.Time
+	batch      *batch // nil while it is queued
+	gone       bool   // its caller has left
+	answered   bool
+	result     chan model.Result // of capacity 1: telling never waits
+	prev, next *entry            // in the queue
+}
+
+// tell hands the caller its result. It is the last that a worker does with an entry. The caller holds the lock.
+func (e *entry) tell(r model.Result) {
+	e.answered = true
+	e.result <- r
+}
+
+// push queues e, unless it is too late for that.
+func (b *Batcher) push(e *entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		b.admitted--
+		e.tell(model.Result{Err: fmt.Errorf("%w: %w", fault.Unavailable, model.ErrClosed)})
+		return
+	}
+	e.came = time.Now()
+	b.queue.push(e)
+	b.dispatch()
+}
+
+// abandon takes e out of the queue, or tells its batch that the caller has gone. An answer that came meanwhile counts.
+func (b *Batcher) abandon(e *entry, reason error) (*model.Response, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case e.answered:
+		r := <-e.result
+		b.recycle(e)
+		return r.Response, r.Err
+	case e.batch == nil:
+		b.queue.remove(e)
+		b.admitted--
+		b.recycle(e)
+		return nil, fmt.Errorf("gave up in the queue: %w", reason)
+	default:
+		e.gone = true
+		e.batch.leave(reason)
+		return nil, fmt.Errorf("gave up while the batch ran: %w", reason)
+	}
+}
+
+// recycle keeps an entry that nobody else knows any more for another request.
+func (b *Batcher) recycle(e *entry) {
+	*e = entry{result: e.result}
+	b.free.Put(e)
+}
+
+// queue is a list of entries, oldest first, from which each can be taken.
+type queue struct {
+	first, last *entry
+	len         int
+}
+
+func (q *queue) push(e *entry) {
+	e.prev = q.last
+	if q.last == nil {
+		q.first = e
+	} else {
+		q.last.next = e
+	}
+	q.last = e
+	q.len++
+}
+
+func (q *queue) pop() *entry {
+	e := q.first
+	q.remove(e)
+	return e
+}
+
+func (q *queue) remove(e *entry) {
+	if e.prev == nil {
+		q.first = e.next
+	} else {
+		e.prev.next = e.next
+	}
+	if e.next == nil {
+		q.last = e.prev
+	} else {
+		e.next.prev = e.prev
+	}
+	e.prev, e.next = nil, nil
+	q.len--
+}
