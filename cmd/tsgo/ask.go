@@ -20,7 +20,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/pipeline"
 )
 
 // stdin is the file argument that stands for the standard input.
@@ -34,6 +33,7 @@ type askOptions struct {
 	*globals
 	streams
 	local
+	remote
 
 	mode   model.Mode
 	model  string
@@ -44,6 +44,7 @@ type askOptions struct {
 
 func (o *askOptions) flags(cmd *cobra.Command) {
 	o.localFlags(cmd)
+	o.remoteFlags(cmd)
 	cmd.Flags().StringArrayVar(&o.named, "param", nil, "a parameter of the model's handler, as name=value; may be repeated")
 	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -72,8 +73,20 @@ func (o *askOptions) set(name, value string) {
 	o.params[name] = value
 }
 
-// load opens the model, made to run several batches side by side when concurrent, and one on all cores otherwise.
-func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool) (*pipeline.Pipeline, error) {
+// load returns the model: of a running server where one is named, else opened in this process, made to run several batches
+// side by side when concurrent, and one on all cores otherwise.
+func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool) (*asked, error) {
+	if o.url(o.streams) != "" {
+		ref, err := model.ParseRef(o.model)
+		if err != nil {
+			return nil, err
+		}
+		c, err := o.connect(o.streams, "")
+		if err != nil {
+			return nil, err
+		}
+		return remotely(c, ref), nil
+	}
 	path, err := o.find(o.streams, o.model)
 	if err != nil {
 		return nil, err
@@ -86,7 +99,15 @@ func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool
 	if concurrent {
 		opts.IntraOpThreads = 1
 	}
-	return o.open(ctx, o.streams, m, log, opts)
+	p, err := o.open(ctx, o.streams, m, log, opts)
+	if err != nil {
+		return nil, err
+	}
+	size := p.Settings().BatchSize
+	if size <= 1 {
+		size = defaultBatch
+	}
+	return &asked{Predictor: p, ref: p.Ref(), batch: p.Batch, size: size, close: p.Close}, nil
 }
 
 // request makes the request about one file.
@@ -187,7 +208,7 @@ type outcome struct {
 
 // askMany asks about all files on all cores, and hands over the outcomes in the order of the files. It returns all
 // failures, joined.
-func (o *askOptions) askMany(ctx context.Context, p *pipeline.Pipeline, show func(outcome) error) error {
+func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) error) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -201,7 +222,7 @@ func (o *askOptions) askMany(ctx context.Context, p *pipeline.Pipeline, show fun
 	group.Go(func() {
 		defer close(work)
 		defer close(order)
-		for files := range slices.Chunk(o.files, chunkSize(len(o.files), workers, p.Settings().BatchSize)) {
+		for files := range slices.Chunk(o.files, chunkSize(len(o.files), workers, p.size)) {
 			c := chunk{files, make(chan []outcome, 1)}
 			select {
 			case order <- c:
@@ -244,13 +265,10 @@ const defaultBatch = 8
 
 // chunkSize returns how many files run as one batch: no more than leave work for every core.
 func chunkSize(files, workers, batch int) int {
-	if batch <= 1 {
-		batch = defaultBatch
-	}
 	return max(1, min(batch, files/workers))
 }
 
-func (o *askOptions) askChunk(ctx context.Context, p *pipeline.Pipeline, files []string) []outcome {
+func (o *askOptions) askChunk(ctx context.Context, p *asked, files []string) []outcome {
 	outcomes := make([]outcome, len(files))
 	var reqs []*model.Request
 	var at []int
@@ -263,7 +281,7 @@ func (o *askOptions) askChunk(ctx context.Context, p *pipeline.Pipeline, files [
 		}
 		reqs, at = append(reqs, req), append(at, i)
 	}
-	for n, result := range p.Batch(ctx, reqs) {
+	for n, result := range p.batch(ctx, reqs) {
 		outcomes[at[n]].Result = result
 	}
 	return outcomes

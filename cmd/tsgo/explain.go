@@ -15,7 +15,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/heatmap"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/pipeline"
 	"github.com/tsgo/tsgo/pkg/vision"
 )
 
@@ -30,7 +29,7 @@ func newExplain(s streams, g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain MODEL FILE...",
 		Short: "Ask which parts of a file a model's answer rests on",
-		Long: `Ask which parts of a file a model's answer rests on, without a server.
+		Long: `Ask which parts of a file a model's answer rests on, in this process, or a running server with --server.
 
 MODEL and FILE are as for predict. On a terminal the answer is a summary and a small heat map: red speaks for the target,
 blue against it. With --output json it is what a server would send: the attributions at the network's input.`,
@@ -100,7 +99,7 @@ func (o *explainOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.Close() //nolint:errcheck // the answer is out
+	defer p.close() //nolint:errcheck // the answer is out
 	if len(o.files) > 1 {
 		return o.many(ctx, p, format)
 	}
@@ -108,7 +107,7 @@ func (o *explainOptions) run(ctx context.Context) error {
 }
 
 // one explains one file. A summary, and a saved map, are made of the full report; a bare answer is asked for as it is.
-func (o *explainOptions) one(ctx context.Context, p *pipeline.Pipeline, format string) error {
+func (o *explainOptions) one(ctx context.Context, p *asked, format string) error {
 	req, err := o.request(o.files[0], nil)
 	if err != nil {
 		return err
@@ -125,7 +124,7 @@ func (o *explainOptions) one(ctx context.Context, p *pipeline.Pipeline, format s
 	return o.report(ctx, p, req, format)
 }
 
-func (o *explainOptions) report(ctx context.Context, p *pipeline.Pipeline, req *model.Request, format string) error {
+func (o *explainOptions) report(ctx context.Context, p *asked, req *model.Request, format string) error {
 	full := map[string]string{}
 	for name, value := range o.params {
 		full[name] = value
@@ -151,13 +150,13 @@ func (o *explainOptions) report(ctx context.Context, p *pipeline.Pipeline, req *
 }
 
 // ask asks with the given parameters, under a progress bar.
-func (o *explainOptions) ask(ctx context.Context, p *pipeline.Pipeline, req *model.Request, params map[string]string) (*model.Response, error) {
+func (o *explainOptions) ask(ctx context.Context, p *asked, req *model.Request, params map[string]string) (*model.Response, error) {
 	bar := newProgress(o.streams, "explaining", showAfter)
 	defer bar.done()
 	this := *req
 	this.Params = params
 	this.Progress = func(done, total int) { bar.set(int64(done), int64(total)) }
-	resp, err := p.Predict(ctx, p.Ref(), &this)
+	resp, err := p.Predict(ctx, p.ref, &this)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.files[0], err)
 	}
@@ -272,7 +271,7 @@ func (o *explainOptions) paint(r explain.Report, data []byte) error {
 }
 
 // many writes one line for each file.
-func (o *explainOptions) many(ctx context.Context, p *pipeline.Pipeline, format string) error {
+func (o *explainOptions) many(ctx context.Context, p *asked, format string) error {
 	if format == outputTable {
 		o.set("detail", explain.DetailFull)
 	}

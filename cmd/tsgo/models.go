@@ -12,6 +12,7 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/pipeline"
 )
 
@@ -22,7 +23,7 @@ func newModels(s streams, g *globals) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g))
+	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsScale(s), newModelsDefault(s), newModelsUnregister(s))
 	return cmd
 }
 
@@ -30,6 +31,7 @@ type modelsListOptions struct {
 	*globals
 	streams
 	local
+	remote
 }
 
 func newModelsList(s streams, g *globals) *cobra.Command {
@@ -41,6 +43,7 @@ func newModelsList(s streams, g *globals) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
 	o.storeFlag(cmd)
+	o.remoteFlags(cmd)
 	return cmd
 }
 
@@ -63,6 +66,18 @@ type listed struct {
 }
 
 func (o *modelsListOptions) run(ctx context.Context) error {
+	if o.url(o.streams) != "" {
+		c, err := o.connect(o.streams, "")
+		if err != nil {
+			return err
+		}
+		defer c.Close() //nolint:errcheck // the answers are there
+		all, err := listRemote(ctx, c)
+		if err != nil {
+			return err
+		}
+		return o.tellServed(o.streams, all)
+	}
 	format, err := o.format(o.streams)
 	if err != nil {
 		return err
@@ -88,6 +103,7 @@ type modelsShowOptions struct {
 	*globals
 	streams
 	local
+	remote
 
 	model string
 }
@@ -110,6 +126,7 @@ func newModelsShow(s streams, g *globals) *cobra.Command {
 		},
 	}
 	o.localFlags(cmd)
+	o.remoteFlags(cmd)
 	return cmd
 }
 
@@ -124,6 +141,9 @@ type shown struct {
 }
 
 func (o *modelsShowOptions) run(ctx context.Context) error {
+	if o.url(o.streams) != "" {
+		return o.showRemote(ctx)
+	}
 	format, err := o.format(o.streams)
 	if err != nil {
 		return err
@@ -157,6 +177,28 @@ func (o *modelsShowOptions) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// showRemote tells of every version that a running server has of the model, or of the one that is named.
+func (o *modelsShowOptions) showRemote(ctx context.Context) error {
+	ref, err := model.ParseRef(o.model)
+	if err != nil {
+		return err
+	}
+	c, err := o.connect(o.streams, "")
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // the answers are there
+	versions, err := c.Describe(ctx, ref, model.Description{All: ref.Version == ""})
+	if err != nil {
+		return err
+	}
+	all := make([]servedModel, len(versions))
+	for i, v := range versions {
+		all[i] = servedAs(v)
+	}
+	return o.tellServed(o.streams, all)
 }
 
 func (o *modelsShowOptions) look(ctx context.Context) (shown, error) {

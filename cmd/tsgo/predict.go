@@ -12,7 +12,6 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/pipeline"
 )
 
 type predictOptions struct {
@@ -26,7 +25,7 @@ func newPredict(s streams, g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "predict MODEL FILE...",
 		Short: "Ask a model about files",
-		Long: `Ask a model about files, without a server.
+		Long: `Ask a model about files, in this process, or a running server with --server.
 
 MODEL is a name in the model store (resnet-18, or resnet-18/1.0), or the path of an .onnx file, a .mar archive or a
 model's directory. FILE may be a directory, or - for the standard input. With one file, --output json prints the model's
@@ -63,7 +62,7 @@ func (o *predictOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer p.Close() //nolint:errcheck // the answer is out
+	defer p.close() //nolint:errcheck // the answer is out
 	if len(o.files) > 1 {
 		return o.many(ctx, p, format)
 	}
@@ -71,7 +70,7 @@ func (o *predictOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	resp, err := p.Predict(ctx, p.Ref(), req)
+	resp, err := p.Predict(ctx, p.ref, req)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.files[0], err)
 	}
@@ -108,7 +107,7 @@ func (o *predictOptions) table(body []byte) error {
 }
 
 // many writes one line for each file.
-func (o *predictOptions) many(ctx context.Context, p *pipeline.Pipeline, format string) error {
+func (o *predictOptions) many(ctx context.Context, p *asked, format string) error {
 	width := 0
 	for _, file := range o.files {
 		width = max(width, len(file))

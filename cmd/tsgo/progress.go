@@ -53,3 +53,14 @@ func (p *progress) done() {
 	}
 	p.bar = nil
 }
+
+// spin shows that something goes on that has no measure, where the standard error stream is a terminal. The function it
+// returns takes the sign away.
+func spin(s streams, text string) (done func()) {
+	if !s.errTerminal {
+		return func() {}
+	}
+	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(text),
+		progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
+	return func() { _ = bar.Finish() } // a bar that cannot be drawn is no failure
+}

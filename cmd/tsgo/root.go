@@ -24,7 +24,10 @@ func newRoot(s streams) *cobra.Command {
 
   tsgo predict resnet-18 kitten.jpg       what the model says of a picture
   tsgo explain resnet-18 kitten.jpg       which parts of the picture that answer rests on
-  tsgo models list                        the models there are`,
+  tsgo models list                        the models there are
+  tsgo serve                              all of that over HTTP, as TorchServe does
+
+With --server the same commands ask a running server.`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -40,7 +43,7 @@ func newRoot(s streams) *cobra.Command {
 	root.PersistentFlags().StringVarP(&g.output, "output", "o", "", "table or json (default: table on a terminal, json for a pipe)")
 	root.PersistentFlags().BoolVarP(&g.verbose, "verbose", "v", false, "say what is done, on the standard error stream")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag is there, two lines above
-	root.AddCommand(newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newModels(s, &g), newVersion(s, &g))
+	root.AddCommand(newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newRegister(s, &g), newModels(s, &g), newMetrics(s, &g), newVersion(s, &g))
 	return root
 }
 
