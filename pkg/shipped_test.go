@@ -1,6 +1,7 @@
 package pkg_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/archive"
+	"github.com/tsgo/tsgo/pkg/client"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/engine/ort"
 	"github.com/tsgo/tsgo/pkg/engine/ort/library"
@@ -20,6 +22,8 @@ import (
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/model/modeltest"
 	"github.com/tsgo/tsgo/pkg/pipeline"
+	"github.com/tsgo/tsgo/pkg/server"
+	"github.com/tsgo/tsgo/pkg/store"
 	"github.com/tsgo/tsgo/pkg/tensor"
 	"github.com/tsgo/tsgo/pkg/vision"
 )
@@ -145,6 +149,65 @@ func TestPictures(t *testing.T) {
 				t.Errorf("%d probabilities sum to %v", len(all), sum)
 			}
 		})
+	}
+}
+
+// TestServedAnswersAreTheSameBytes asks every shipped model about every sample, in this process and over HTTP, for
+// predictions and explanations.
+func TestServedAnswersAreTheSameBytes(t *testing.T) {
+	t.Parallel()
+	opener := open(t)
+	s, err := server.New(t.Context(), server.Options{
+		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0", MetricsAPI: true, Params: []string{"window", "stride"},
+		Store: store.New(store.Dir{Path: filepath.Join("..", "models")}), All: true, Open: opener, Handlers: builtin.Handlers(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	c, err := client.New(client.Options{Server: s.Addrs().Inference})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the answers are there
+	samples, err := filepath.Glob(filepath.Join("..", "samples", "*.jpg"))
+	if err != nil || len(samples) == 0 {
+		t.Fatalf("samples: %v, %v", samples, err)
+	}
+	digits, err := filepath.Glob(filepath.Join("..", "samples", "digits", "*.png"))
+	if err != nil || len(digits) == 0 {
+		t.Fatalf("samples: %v, %v", digits, err)
+	}
+	for _, name := range []string{"mnist", "resnet-18", "efficientnet-lite0"} {
+		p := load(t, name)
+		for _, file := range append(digits, samples...) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, req := range []*model.Request{
+				{Mode: model.ModePredict, Inputs: []model.Input{{Name: "body", Data: data}}},
+				{Mode: model.ModeExplain, Inputs: []model.Input{{Name: "body", Data: data}}, Params: map[string]string{"window": "200"}},
+			} {
+				local, err := p.Predict(t.Context(), p.Ref(), req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				remote, err := c.Predict(t.Context(), p.Ref(), req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(local.Body, remote.Body) || local.ContentType != remote.ContentType {
+					t.Errorf("%s, %s, %v: %d bytes of %s here, %d of %s from the server, and they differ",
+						name, file, req.Mode, len(local.Body), local.ContentType, len(remote.Body), remote.ContentType)
+				}
+			}
+		}
 	}
 }
 

@@ -49,8 +49,13 @@ func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) err
 		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
 		tablewriter.WithRowAlignmentConfig(tw.CellAlignment{Global: tw.AlignLeft, PerColumn: align}),
 		tablewriter.WithTrimSpace(tw.Off),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
 	)
-	t.Header(header)
+	upper := make([]string, len(header))
+	for i, name := range header {
+		upper[i] = strings.ToUpper(name)
+	}
+	t.Header(upper)
 	if err := t.Bulk(rows); err != nil {
 		return fmt.Errorf("write a table: %w", err)
 	}
