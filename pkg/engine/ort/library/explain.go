@@ -3,6 +3,7 @@ package library
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 )
@@ -10,21 +11,35 @@ import (
 var (
 	missingSymbolVersion = regexp.MustCompile("version [`']((GLIBCXX|CXXABI|GLIBC)_[0-9.]+)' not found")
 	missingLibrary       = regexp.MustCompile(`(\S+): cannot open shared object file`)
-	missingSymbol        = regexp.MustCompile(`undefined symbol: (\S+)`)
+	versionedSymbol      = regexp.MustCompile(`undefined symbol: [^\s,]+, version ((GLIBCXX|CXXABI|GLIBC)_[0-9.]+)`)
+	missingSymbol        = regexp.MustCompile(`undefined symbol: ([^\s,]+)`)
 )
+
+// entry is the symbol by which ONNX Runtime is entered.
+const entry = "OrtGetApiBase"
 
 // Explain returns what the loader's message about the library at path means, and what to do. Its kind is
 // [fault.Unsupported].
 func Explain(path, message string) error {
-	means := message
-	if found := missingSymbolVersion.FindStringSubmatch(message); found != nil {
-		means = missing(found[1], found[2])
-	} else if found := missingLibrary.FindStringSubmatch(message); found != nil {
-		means = fmt.Sprintf("it needs %s, which is not on this machine: install it (%s), or name another library with --onnxruntime", found[1], packageOf(found[1]))
-	} else if found := missingSymbol.FindStringSubmatch(message); found != nil {
-		means = fmt.Sprintf("it needs the symbol %s, which nothing on this machine has: name a library built for this system with --onnxruntime", found[1])
+	return fmt.Errorf("ONNX Runtime library %s cannot be opened: %w: %s", path, fault.Unsupported, meaning(message))
+}
+
+func meaning(message string) string {
+	if strings.Contains(message, "undefined symbol: "+entry) {
+		return "it is another library: ONNX Runtime has the symbol " + entry
 	}
-	return fmt.Errorf("ONNX Runtime library %s cannot be opened: %w: %s", path, fault.Unsupported, means)
+	for _, pattern := range []*regexp.Regexp{missingSymbolVersion, versionedSymbol} {
+		if found := pattern.FindStringSubmatch(message); found != nil {
+			return missing(found[1], found[2])
+		}
+	}
+	if found := missingLibrary.FindStringSubmatch(message); found != nil {
+		return fmt.Sprintf("it needs %s, which is not on this machine: install it (%s), or name another library with --onnxruntime", found[1], packageOf(found[1]))
+	}
+	if found := missingSymbol.FindStringSubmatch(message); found != nil {
+		return fmt.Sprintf("it needs the symbol %s, which nothing on this machine has: name a library built for this system with --onnxruntime", found[1])
+	}
+	return message
 }
 
 // missing answers the message that a system older than the library's makes its users read.

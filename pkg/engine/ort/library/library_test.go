@@ -670,6 +670,22 @@ func TestFindForThisMachine(t *testing.T) {
 	}
 }
 
+func TestProvideIntoACacheThatCannotBe(t *testing.T) {
+	t.Parallel()
+	opts := options(t, fake())
+	opts.Cache = filepath.Join(opts.Cache, "file")
+	if err := os.WriteFile(opts.Cache, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := library.Provide(t.Context(), opts)
+	if want := "make " + opts.Cache + " a directory that can be written to"; fault.Of(err) != fault.Download || !strings.Contains(err.Error(), want) {
+		t.Errorf("Provide = %v, want %q", err, want)
+	}
+	if n := strings.Count(err.Error(), fault.Download.Error()); n != 1 {
+		t.Errorf("Provide = %v, which says %d times that it cannot be fetched", err, n)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, message, want string }{
@@ -679,6 +695,9 @@ func TestExplain(t *testing.T) {
 		{"no libstdc++", "libstdc++.so.6: cannot open shared object file: No such file or directory", "it needs libstdc++.so.6, which is not on this machine: install it (package libstdc++6"},
 		{"musl", "ld-linux-x86-64.so.2: cannot open shared object file", "Alpine"},
 		{"symbol", "x.so: undefined symbol: _ZTI7Nothing", "_ZTI7Nothing"},
+		{"symbol of a version", "x.so: undefined symbol: _ZTI7Nothing, version CXXABI_1.3", "it needs CXXABI_1.3, which the libstdc++.so.6"},
+		{"symbol without a version", "x.so: undefined symbol: _ZTI7Nothing, or so", "it needs the symbol _ZTI7Nothing, which"},
+		{"another library", "/x.so: undefined symbol: OrtGetApiBase", "it is another library"},
 		{"else", "something else", "cannot be opened: not supported: something else"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

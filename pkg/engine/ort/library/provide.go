@@ -33,7 +33,7 @@ func (o Options) provide(ctx context.Context) (string, error) {
 	}
 	release, err := fetch.Lock(ctx, filepath.Join(o.dir(), ".lock"))
 	if err != nil {
-		return "", fmt.Errorf("provide ONNX Runtime %s: %w", Version, err)
+		return "", o.failed(ctx, err)
 	}
 	defer release()
 	if path, ok := o.cached(); ok { // another process was faster
@@ -93,16 +93,28 @@ const waysOut = "install ONNX Runtime 1.24 or newer and name its library with --
 	"or put the library beside the executable or where the system's loader looks; " +
 	"or connect this machine once, so that it can be fetched"
 
+// failed names what was being done and the way out, and gives err its kind.
 func (o Options) failed(ctx context.Context, err error) error {
+	way := waysOut
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("provide ONNX Runtime %s: %w: %w", Version, fault.Of(ctx.Err()), context.Cause(ctx))
 	case diskFull(err):
-		return fmt.Errorf("provide ONNX Runtime %s: %w: %w: free 100 MB in %s, or name a library with --onnxruntime", Version, fault.Download, err, o.Cache)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("provide ONNX Runtime %s: %w: %w: make %s writable, or name a library with --onnxruntime", Version, fault.Download, err, o.Cache)
+		way = fmt.Sprintf("free 100 MB in %s, or name a library with --onnxruntime", o.Cache)
+	case inTheCache(err):
+		way = fmt.Sprintf("make %s a directory that can be written to, or name a library with --onnxruntime", o.Cache)
 	}
-	return fmt.Errorf("provide ONNX Runtime %s: %w: %w: %s", Version, fault.Download, err, waysOut)
+	if fault.Of(err) != fault.Download {
+		err = fmt.Errorf("%w: %w", fault.Download, err)
+	}
+	return fmt.Errorf("provide ONNX Runtime %s: %w: %s", Version, err, way)
+}
+
+// inTheCache tells whether it is the cache that failed: nothing else is written.
+func inTheCache(err error) bool {
+	_, path := errors.AsType[*fs.PathError](err)
+	_, link := errors.AsType[*os.LinkError](err)
+	return path || link
 }
 
 func (o Options) pinned() *pin {
