@@ -111,7 +111,8 @@ type Model struct {
 // Open reads the model at path: a directory, an .onnx, a .mar, a .tar.gz or .tgz. An archive is unpacked into a private
 // directory, which Close removes; a failed Open leaves nothing. It returns [fault.NotFound] where nothing is at path,
 // [fault.BadModel] for a broken model, [fault.TooLarge] for one over the limits, [fault.Unsupported] for one without a
-// network in ONNX, and ctx's error where that ends first.
+// network in ONNX, [fault.Unavailable] where an archive cannot be unpacked, as on a full disk, and ctx's error where that
+// ends first.
 func Open(ctx context.Context, path string, opts Options) (*Model, error) {
 	form, size, err := look(path)
 	if err != nil {
@@ -250,7 +251,7 @@ func (m *Model) openPacked(ctx context.Context, opts Options) error {
 	}
 	defer packed.close()
 	if m.temp, err = os.MkdirTemp(opts.TempDir, "tsgo-model-"); err != nil {
-		return fmt.Errorf("unpack %s: %w", m.Source, err)
+		return packed.notWritten(err)
 	}
 	if err := packed.unpack(ctx, m.temp); err != nil {
 		return err

@@ -538,7 +538,7 @@ func TestNowhereToUnpack(t *testing.T) {
 	t.Parallel()
 	dir := write(t, t.TempDir(), file{"m.mar", string(zipped(t, whole...))})
 	_, err := archive.Open(t.Context(), filepath.Join(dir, "m.mar"), archive.Options{TempDir: filepath.Join(dir, "missing")})
-	checkError(t, err, fault.Internal, "m.mar", "no such file")
+	checkError(t, err, fault.Unavailable, "m.mar", "no such file", "TMPDIR")
 }
 
 func TestFormString(t *testing.T) {

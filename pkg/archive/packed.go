@@ -125,7 +125,7 @@ func (p *packed) read(name string, limit int64) ([]byte, error) {
 func (p *packed) unpack(ctx context.Context, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("unpack %s: %w", p.source, err)
+		return p.notWritten(err)
 	}
 	defer func() { _ = root.Close() }()
 	return p.each(func(name string, it item, open func() (io.ReadCloser, error)) error {
@@ -135,7 +135,7 @@ func (p *packed) unpack(ctx context.Context, dir string) error {
 			dir = filepath.Dir(local)
 		}
 		if err := root.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("unpack %s: %w", p.source, err)
+			return p.notWritten(err)
 		}
 		if it.dir {
 			return nil
@@ -153,7 +153,7 @@ func (p *packed) unpack(ctx context.Context, dir string) error {
 func (p *packed) write(ctx context.Context, root *os.Root, local string, it item, r io.Reader) error {
 	file, err := root.OpenFile(local, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fmt.Errorf("unpack %s: %w", p.source, err)
+		return p.notWritten(err)
 	}
 	from := &source{ctx: ctx, from: io.LimitReader(r, it.size+1)}
 	n, err := io.Copy(file, from)
@@ -164,11 +164,16 @@ func (p *packed) write(ctx context.Context, root *os.Root, local string, it item
 	case from.err != nil:
 		return p.refuse(it.name, from.err)
 	case err != nil:
-		return fmt.Errorf("unpack %s: %w", p.source, err)
+		return p.notWritten(err)
 	case n != it.size:
 		return p.refuse(it.name, fmt.Errorf("it holds more or less than the %d bytes that it declares", it.size))
 	}
 	return nil
+}
+
+// notWritten is an error of the disk that is unpacked to, and not of the archive.
+func (p *packed) notWritten(err error) error {
+	return fmt.Errorf("unpack %s: %w: %w: make room there, or have another directory with TMPDIR (TMP on Windows)", p.source, fault.Unavailable, err)
 }
 
 // source is a reader that ends with its context, and remembers an error: what it says is wrong with the archive and not

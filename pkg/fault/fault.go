@@ -31,7 +31,7 @@ const (
 	Unauthorized               // no key, a wrong or an expired one
 	NotAllowed                 // the route has no such method
 	Conflict                   // it exists already
-	Unavailable                // no worker, a full queue, shutting down, server not reachable
+	Unavailable                // no worker, a full queue, shutting down, server not reachable, no room to unpack a model
 	Timeout                    // a deadline passed
 	Canceled                   // the caller went away
 )
