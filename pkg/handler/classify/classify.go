@@ -127,6 +127,9 @@ func (c classifier) Preprocess(ctx context.Context, req *model.Request) (tensor.
 	if err := c.input.Accepts(*content.Tensor); err != nil {
 		return nil, err
 	}
+	if shape := content.Tensor.Shape(); len(shape) > 0 && shape[0] != 1 {
+		return nil, fmt.Errorf("%w: input %q is %v, want one picture in a request", fault.Invalid, c.input.Name, *content.Tensor)
+	}
 	return tensor.Named{c.input.Name: *content.Tensor}, nil
 }
 

@@ -120,12 +120,14 @@ func TestHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	two := fmt.Appendf(nil, "[%s,%s]", lists, lists)
 	handlertest.TestHandler(t, handlertest.Case{
 		Handler: build(t, []string{"red", "green", "blue"}, nil),
 		Good:    []model.Input{body(red), body(blue), {Name: "data", ContentType: "application/json", Data: lists}},
 		Bad: []model.Input{
 			body(nil), body([]byte("text")), body(red[:len(red)/2]),
 			{Name: "body", ContentType: "application/json", Data: []byte("[1,2,3]")},
+			{Name: "body", ContentType: "application/json", Data: two},
 		},
 	})
 }
