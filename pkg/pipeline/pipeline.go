@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type Pipeline struct {
 	source   *archive.Model
 	session  engine.Session // as opened: the one to close
 	handler  handler.Handler
+	log      *slog.Logger
 }
 
 // GuessedHandler is the handler of a network that comes without a manifest.
@@ -64,6 +66,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	p.log = opts.Log.With("model", p.ref.Name, "version", p.ref.Version)
 	build, err := factory(m.Manifest, opts.Handlers)
 	if err != nil {
 		return p, err
@@ -87,7 +90,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		Labels:    labels,
 		Config:    m.Manifest.HandlerConfig,
 		Guessed:   m.Manifest.Guessed,
-		Log:       opts.Log.With("model", p.ref.Name, "version", p.ref.Version),
+		Log:       p.log,
 	})
 	return p, err
 }
@@ -117,7 +120,7 @@ func (p *Pipeline) Signature() engine.Signature { return p.session.Signature() }
 
 // Describe returns what the handler tells of itself.
 func (p *Pipeline) Describe(ctx context.Context) (about map[string]any, err error) {
-	defer recovered(&err)
+	defer func() { p.recovered(recover(), &err) }()
 	return p.handler.Describe(ctx)
 }
 
@@ -142,7 +145,7 @@ func (j *job) Request() *model.Request { return j.req }
 
 // Prepare preprocesses a request in the caller's goroutine. Its errors concern this request alone.
 func (p *Pipeline) Prepare(ctx context.Context, req *model.Request) (prepared model.Job, err error) {
-	defer recovered(&err)
+	defer func() { p.recovered(recover(), &err) }()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -209,7 +212,7 @@ func (p *Pipeline) predict(ctx context.Context, jobs []model.Job, group []int, a
 
 // infer stacks the inputs of a group, runs them, and splits the outputs.
 func (p *Pipeline) infer(ctx context.Context, jobs []model.Job, group []int) (outs []tensor.Named, timing model.Timing, err error) {
-	defer recovered(&err)
+	defer func() { p.recovered(recover(), &err) }()
 	start := time.Now()
 	parts := make([]tensor.Named, len(group))
 	for n, i := range group {
@@ -234,7 +237,7 @@ func (p *Pipeline) infer(ctx context.Context, jobs []model.Job, group []int) (ou
 }
 
 func (p *Pipeline) postprocess(ctx context.Context, j *job, out tensor.Named, timing model.Timing) (result model.Result) {
-	defer func() { recoveredInto(&result, recover()) }()
+	defer func() { p.recovered(recover(), &result.Err) }()
 	start := time.Now()
 	answer, err := p.handler.Postprocess(ctx, j.req, out)
 	if err != nil {
@@ -245,7 +248,7 @@ func (p *Pipeline) postprocess(ctx context.Context, j *job, out tensor.Named, ti
 }
 
 func (p *Pipeline) explain(ctx context.Context, j *job) (result model.Result) {
-	defer func() { recoveredInto(&result, recover()) }()
+	defer func() { p.recovered(recover(), &result.Err) }()
 	start := time.Now()
 	answer, err := p.handler.Explain(ctx, j.req, j.in)
 	if err != nil {
@@ -288,17 +291,14 @@ func (p *Pipeline) Predict(ctx context.Context, ref model.Ref, req *model.Reques
 	return result.Response, result.Err
 }
 
-// recovered turns a panic of a handler into an error, so that it costs the request at hand and no other.
-func recovered(err *error) {
-	if cause := recover(); cause != nil {
-		*err = fmt.Errorf("handler panicked: %w: %v", fault.Internal, cause)
+// recovered turns the cause of a handler's panic into an error, so that it costs the request at hand and no other. The
+// error cannot say where it was: that goes to the log.
+func (p *Pipeline) recovered(cause any, err *error) {
+	if cause == nil {
+		return
 	}
-}
-
-func recoveredInto(result *model.Result, cause any) {
-	if cause != nil {
-		*result = model.Result{Err: fmt.Errorf("handler panicked: %w: %v", fault.Internal, cause)}
-	}
+	p.log.Error("handler panicked", "cause", cause, "stack", string(debug.Stack()))
+	*err = fmt.Errorf("handler panicked: %w: %v", fault.Internal, cause)
 }
 
 func settingsOf(m archive.Manifest) model.Settings {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,6 +80,11 @@ const panics = 666
 
 func load(t *testing.T, sig engine.Signature, compute enginetest.Func) *pipeline.Pipeline {
 	t.Helper()
+	return loadLogging(t, sig, compute, nil)
+}
+
+func loadLogging(t *testing.T, sig engine.Signature, compute enginetest.Func, log *slog.Logger) *pipeline.Pipeline {
+	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "net.onnx"), "not read by the fake engine")
 	write(t, filepath.Join(dir, "model-config.yaml"), "model:\n  name: sums\n  version: '2.0'\n  serializedFile: net.onnx\n  handler: custom\nbatchSize: 4\n")
@@ -88,7 +94,7 @@ func load(t *testing.T, sig engine.Signature, compute enginetest.Func) *pipeline
 	}
 	p, err := pipeline.Load(t.Context(), m, pipeline.Options{
 		Open:     enginetest.Opener(sig, compute),
-		Handlers: map[string]handler.Factory{"custom": newCustom},
+		Handlers: map[string]handler.Factory{"custom": newCustom}, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -220,18 +226,22 @@ func TestOneBadRowFailsAlone(t *testing.T) {
 
 func TestPanicCostsOneRequest(t *testing.T) {
 	t.Parallel()
-	p := load(t, signature(-1), func(in tensor.Named) (tensor.Named, error) {
+	var log bytes.Buffer
+	p := loadLogging(t, signature(-1), func(in tensor.Named) (tensor.Named, error) {
 		if x, _ := tensor.Data[float32](in["x"]); slices.Contains(x, 13) {
 			panic("the network is possessed")
 		}
 		return sums(in)
-	})
+	}, slog.New(slog.NewTextHandler(&log, nil)))
 	results := p.Batch(t.Context(), []*model.Request{request(panics, 0), request(2, 0), request(13, 0), request(13, model.ModeExplain)})
 	for i, want := range []bool{true, false, true, true} {
 		err := results[i].Err
 		if (err != nil) != want || want && (fault.Of(err) != fault.Internal || !strings.Contains(err.Error(), "panicked")) {
 			t.Errorf("result %d: %v", i, err)
 		}
+	}
+	if !strings.Contains(log.String(), "pipeline_test.go") {
+		t.Errorf("the log does not say where the panic was: %s", &log)
 	}
 }
 
