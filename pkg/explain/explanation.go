@@ -122,9 +122,6 @@ func (x *Explanation) Plain() any {
 	return tensors
 }
 
-// Full returns everything known of the explanation, as a [Report].
-func (x *Explanation) Full() any { return x.Report() }
-
 // Report returns everything known of the explanation.
 func (x *Explanation) Report() Report {
 	r := Report{

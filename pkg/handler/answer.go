@@ -15,7 +15,7 @@ func Explained(x *explain.Explanation, params explain.Params) (Answer, error) {
 	}
 	answer := Answer{Value: x.Plain(), Header: x.Header()}
 	if params.Detail == explain.DetailFull {
-		answer.Value = x.Full()
+		answer.Value = x.Report()
 	}
 	return answer, nil
 }
