@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -111,16 +112,34 @@ func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool
 }
 
 // request makes the request about one file.
-func (o *askOptions) request(file string, watch func(done, total int)) (*model.Request, error) {
-	data, err := o.read(file)
+func (o *askOptions) request(ctx context.Context, file string) (*model.Request, error) {
+	data, err := o.read(ctx, file)
 	if err != nil {
 		return nil, err
 	}
 	input := model.Input{Name: "body", ContentType: contentType(file), Data: data}
-	return &model.Request{ID: file, Mode: o.mode, Inputs: []model.Input{input}, Params: o.params, Progress: watch}, nil
+	return &model.Request{ID: file, Mode: o.mode, Inputs: []model.Input{input}, Params: o.params}, nil
 }
 
-func (o *askOptions) read(file string) ([]byte, error) {
+// read returns what is in a file, or ctx's error once that ends: nobody may ever write to a pipe or type at a terminal, and
+// the system's call that waits for them cannot be interrupted. What still reads then ends with the process.
+func (o *askOptions) read(ctx context.Context, file string) ([]byte, error) {
+	var data []byte
+	var err error
+	whole := make(chan struct{})
+	go func() {
+		defer close(whole)
+		data, err = o.readAll(file)
+	}()
+	select {
+	case <-whole:
+		return data, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (o *askOptions) readAll(file string) ([]byte, error) {
 	source := o.in
 	if file != stdin {
 		f, err := os.Open(file)
@@ -170,10 +189,7 @@ func expand(args []string) ([]string, error) {
 			files = append(files, arg) // a file that is not there gets its own error, as a bad one does
 			continue
 		}
-		inside, err := walk(arg)
-		if err != nil {
-			return nil, fileError(err)
-		}
+		inside := walk(arg)
 		if len(inside) == 0 {
 			return nil, fmt.Errorf("%w: directory %s holds no files that end in %s", fault.NotFound, arg, strings.Join(inputs(), " "))
 		}
@@ -182,22 +198,32 @@ func expand(args []string) ([]string, error) {
 	return files, nil
 }
 
-// walk returns the inputs below a directory, but for what is hidden.
-func walk(dir string) ([]string, error) {
+// walk returns the inputs below a directory, but for what is hidden. A link counts as the file that it leads to; links to
+// directories are not followed. A directory that cannot be read is among the files, to get its own error.
+func walk(dir string) []string {
 	var files []string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		hidden := path != dir && strings.HasPrefix(entry.Name(), ".")
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error { // nothing below ends the walk
 		switch {
 		case err != nil:
-			return err
-		case hidden && entry.IsDir():
-			return fs.SkipDir
-		case !hidden && entry.Type().IsRegular() && slices.Contains(inputs(), strings.ToLower(filepath.Ext(path))):
+			files = append(files, path)
+		case path != dir && strings.HasPrefix(entry.Name(), "."):
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+		case slices.Contains(inputs(), strings.ToLower(filepath.Ext(path))) && isFile(path, entry):
 			files = append(files, path)
 		}
 		return nil
 	})
-	return files, err
+	return files
+}
+
+func isFile(path string, entry fs.DirEntry) bool {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return entry.Type().IsRegular()
+	}
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().IsRegular() // a link that leads nowhere gets its own error
 }
 
 // outcome is what became of one file.
@@ -206,9 +232,9 @@ type outcome struct {
 	model.Result
 }
 
-// askMany asks about all files on all cores, and hands over the outcomes in the order of the files. It returns all
-// failures, joined.
-func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) error) error {
+// askMany asks about all files on all cores, and hands over the outcomes in the order of the files. It returns what failed,
+// or ctx's error once that ends.
+func (o *askOptions) askMany(ctx context.Context, p *pipeline.Pipeline, show func(outcome) error) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -241,12 +267,13 @@ func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) e
 	}
 	bar, shown := newProgress(o.streams, o.model, showAfter), 0
 	defer bar.done()
-	var failed []error
+	var failed failures
 	for c := range order {
 		for _, out := range <-c.done {
-			if out.Err != nil {
-				failed = append(failed, fmt.Errorf("%s: %w", out.file, out.Err))
+			if err := ctx.Err(); err != nil {
+				return err
 			}
+			failed.add(out)
 			if err := show(out); err != nil {
 				return err
 			}
@@ -257,7 +284,42 @@ func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return errors.Join(failed...)
+	return failed.err()
+}
+
+// widest returns the width of the column of the files.
+func (o *askOptions) widest() int {
+	width := 0
+	for _, file := range o.files {
+		width = max(width, utf8.RuneCountInString(file))
+	}
+	return width
+}
+
+// failures are what failed of many files. Each was told with its file: the end of the run names the first ones and counts
+// the rest.
+type failures struct {
+	first []error
+	more  int
+}
+
+func (f *failures) add(out outcome) {
+	const named = 3
+	switch {
+	case out.Err == nil:
+	case len(f.first) < named:
+		f.first = append(f.first, fmt.Errorf("%s: %w", out.file, out.Err))
+	default:
+		f.more++
+	}
+}
+
+func (f *failures) err() error {
+	all := f.first
+	if f.more > 0 {
+		all = append(all, fmt.Errorf("and %d more", f.more))
+	}
+	return errors.Join(all...)
 }
 
 // defaultBatch is how many files run as one batch where the manifest says nothing: beyond it, a CPU gains nothing.
@@ -274,7 +336,7 @@ func (o *askOptions) askChunk(ctx context.Context, p *asked, files []string) []o
 	var at []int
 	for i, file := range files {
 		outcomes[i].file = file
-		req, err := o.request(file, nil)
+		req, err := o.request(ctx, file)
 		if err != nil {
 			outcomes[i].Err = err
 			continue

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,8 +94,8 @@ func (o *explainOptions) run(ctx context.Context) error {
 	if o.files, err = expand(o.files); err != nil {
 		return err
 	}
-	if o.save != "" && len(o.files) > 1 {
-		return fmt.Errorf("%w: --save takes one picture, there are %d files", fault.Invalid, len(o.files))
+	if err := o.check(); err != nil {
+		return err
 	}
 	p, err := o.load(ctx, o.logger(o.streams), len(o.files) > 1)
 	if err != nil {
@@ -106,13 +108,36 @@ func (o *explainOptions) run(ctx context.Context) error {
 	return o.one(ctx, p, format)
 }
 
+// check finds out before anything is computed that a picture has nowhere to go.
+func (o *explainOptions) check() error {
+	switch {
+	case o.save != "" && len(o.files) > 1:
+		return fmt.Errorf("%w: --save takes one picture, there are %d files", fault.Invalid, len(o.files))
+	case o.wantsPicture() && len(o.files) > 1:
+		return fmt.Errorf("%w: --format %s answers a picture, there are %d files: ask about one, or leave it out", fault.Invalid, o.params["format"], len(o.files))
+	case o.wantsPicture() && o.outTerminal:
+		return fmt.Errorf("%w: --format %s would write a PNG to the terminal: take --save map.png, or send it to a file", fault.Invalid, o.params["format"])
+	case o.save != "":
+		if _, err := os.Stat(filepath.Dir(o.save)); err != nil {
+			return fmt.Errorf("--save %s: %w", o.save, fileError(err))
+		}
+	}
+	return nil
+}
+
+// wantsPicture tells whether the answer is a PNG.
+func (o *explainOptions) wantsPicture() bool {
+	format := o.params["format"]
+	return format == explain.FormatPNG || format == explain.FormatOverlay
+}
+
 // one explains one file. A summary, and a saved map, are made of the full report; a bare answer is asked for as it is.
-func (o *explainOptions) one(ctx context.Context, p *asked, format string) error {
-	req, err := o.request(o.files[0], nil)
+func (o *explainOptions) one(ctx context.Context, p *pipeline.Pipeline, format string) error {
+	req, err := o.request(ctx, o.files[0])
 	if err != nil {
 		return err
 	}
-	if picture := o.params["format"]; format == outputJSON || picture != "" && picture != explain.FormatJSON {
+	if format == outputJSON || o.wantsPicture() {
 		resp, err := o.ask(ctx, p, req, o.params)
 		if err != nil {
 			return err
@@ -168,12 +193,8 @@ const showAfter = time.Second
 
 // summary writes what a person wants to know, and a small map.
 func (o *explainOptions) summary(r explain.Report, data []byte) error {
-	target := fmt.Sprintf("%d", r.Target.Index)
-	if r.Target.Label != "" {
-		target = fmt.Sprintf("%s (class %d)", r.Target.Label, r.Target.Index)
-	}
 	lines := [][2]string{
-		{"target", target},
+		{"target", target(r)},
 		{"score", fmt.Sprintf("%.4g (%s), %.4g without the input", r.Target.Value, r.Target.Output, r.Baseline.Value)},
 		{"method", method(r)},
 	}
@@ -237,6 +258,13 @@ func overlay(r explain.Report, data []byte) (image.Image, error) {
 	return m.Overlay(picture, opts), nil
 }
 
+func target(r explain.Report) string {
+	if r.Target.Label == "" {
+		return strconv.Itoa(r.Target.Index)
+	}
+	return fmt.Sprintf("%s (class %d)", r.Target.Label, r.Target.Index)
+}
+
 func method(r explain.Report) string {
 	text := r.Method
 	if r.Exact {
@@ -275,6 +303,7 @@ func (o *explainOptions) many(ctx context.Context, p *asked, format string) erro
 	if format == outputTable {
 		o.set("detail", explain.DetailFull)
 	}
+	width := o.widest()
 	return o.askMany(ctx, p, func(out outcome) error {
 		if format == outputJSON {
 			return o.line(out)
@@ -287,9 +316,9 @@ func (o *explainOptions) many(ctx context.Context, p *asked, format string) erro
 			if err := json.Unmarshal(out.Response.Body, &r); err != nil {
 				return fmt.Errorf("%s: the answer is not an explanation: %w: %w", out.file, fault.Internal, err)
 			}
-			text = fmt.Sprintf("%s  score %.4g  %s  %d ms", r.Target.Label, r.Target.Value, r.Method, r.Runtime.TotalMS)
+			text = fmt.Sprintf("%s  score %.4g  %s  %d ms", target(r), r.Target.Value, r.Method, r.Runtime.TotalMS)
 		}
-		_, err := fmt.Fprintf(o.out, "%s  %s\n", out.file, text)
+		_, err := fmt.Fprintf(o.out, "%-*s  %s\n", width, out.file, text)
 		return err //nolint:wrapcheck // of the standard output
 	})
 }

@@ -100,14 +100,13 @@ func (l *local) find(s streams, arg string) (string, error) {
 		}
 		err = failed
 	}
+	isPath := isModelFile(arg) || strings.ContainsRune(arg, filepath.Separator) && errors.Is(err, fault.Invalid)
 	info, missing := os.Stat(arg)
 	switch {
-	case missing == nil && (info.IsDir() || isModelFile(arg)):
-		return arg, nil
-	case isModelFile(arg) || strings.ContainsRune(arg, filepath.Separator) && errors.Is(err, fault.Invalid):
-		if errors.Is(missing, fs.ErrNotExist) {
-			return "", fmt.Errorf("model %s: %w: no such file or directory", arg, fault.NotFound)
-		}
+	case missing == nil && (isPath || info.IsDir()):
+		return arg, nil // what is wrong with it is for archive to say
+	case isPath && errors.Is(missing, fs.ErrNotExist):
+		return "", fmt.Errorf("model %s: %w: no such file or directory", arg, fault.NotFound)
 	}
 	return "", err
 }
@@ -146,12 +145,15 @@ func (l *local) start(ctx context.Context, s streams, log *slog.Logger) (*ort.Ru
 
 // open makes a model answer in this process.
 func (l *local) open(ctx context.Context, s streams, m *archive.Model, log *slog.Logger, opts engine.Options) (*pipeline.Pipeline, error) {
-	runtime, err := l.start(ctx, s, log)
-	if err != nil {
-		return nil, errors.Join(err, m.Close())
+	if l.threads < 0 {
+		return nil, errors.Join(fmt.Errorf("%w: --threads %d, want at least 1", fault.Invalid, l.threads), m.Close())
 	}
 	if l.threads > 0 {
 		opts.IntraOpThreads = l.threads
+	}
+	runtime, err := l.start(ctx, s, log)
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return pipeline.Load(ctx, m, pipeline.Options{Open: runtime.Open, Engine: opts, Handlers: builtin.Handlers(), Log: log})
 }

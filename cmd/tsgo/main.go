@@ -49,8 +49,12 @@ func run(s streams, args []string) int {
 	root := newRoot(s)
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(s.err, "tsgo: %s\n", oneLine(err)) //nolint:errcheck // there is nowhere left to say it
-		return exitStatus(fault.Of(err))
+		kind, message := fault.Of(err), oneLine(err)
+		if kind == fault.Canceled && ctx.Err() != nil {
+			message = "interrupted" // whatever was being done then
+		}
+		fmt.Fprintf(s.err, "tsgo: %s\n", message) //nolint:errcheck // there is nowhere left to say it
+		return exitStatus(kind)
 	}
 	return 0
 }

@@ -66,7 +66,7 @@ func (o *predictOptions) run(ctx context.Context) error {
 	if len(o.files) > 1 {
 		return o.many(ctx, p, format)
 	}
-	req, err := o.request(o.files[0], nil)
+	req, err := o.request(ctx, o.files[0])
 	if err != nil {
 		return err
 	}
@@ -107,11 +107,8 @@ func (o *predictOptions) table(body []byte) error {
 }
 
 // many writes one line for each file.
-func (o *predictOptions) many(ctx context.Context, p *asked, format string) error {
-	width := 0
-	for _, file := range o.files {
-		width = max(width, len(file))
-	}
+func (o *predictOptions) many(ctx context.Context, p *pipeline.Pipeline, format string) error {
+	width := o.widest()
 	return o.askMany(ctx, p, func(out outcome) error {
 		if format == outputJSON {
 			return o.line(out)

@@ -49,7 +49,9 @@ func (o *versionOptions) run(ctx context.Context) error {
 	v := versions{
 		Version: buildVersion(), Commit: commit, Date: date, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
-	if err := o.tellEngine(ctx, &v); err != nil {
+	if err := o.tellEngine(ctx, &v); ctx.Err() != nil {
+		return ctx.Err()
+	} else if err != nil {
 		v.Engine = "none: " + oneLine(err) // the version of tsgo itself is known all the same
 	}
 	if format == outputJSON {
