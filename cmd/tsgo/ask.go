@@ -234,7 +234,7 @@ type outcome struct {
 
 // askMany asks about all files on all cores, and hands over the outcomes in the order of the files. It returns what failed,
 // or ctx's error once that ends.
-func (o *askOptions) askMany(ctx context.Context, p *pipeline.Pipeline, show func(outcome) error) error {
+func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) error) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)

@@ -132,7 +132,7 @@ func (o *explainOptions) wantsPicture() bool {
 }
 
 // one explains one file. A summary, and a saved map, are made of the full report; a bare answer is asked for as it is.
-func (o *explainOptions) one(ctx context.Context, p *pipeline.Pipeline, format string) error {
+func (o *explainOptions) one(ctx context.Context, p *asked, format string) error {
 	req, err := o.request(ctx, o.files[0])
 	if err != nil {
 		return err

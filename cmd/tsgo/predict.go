@@ -107,7 +107,7 @@ func (o *predictOptions) table(body []byte) error {
 }
 
 // many writes one line for each file.
-func (o *predictOptions) many(ctx context.Context, p *pipeline.Pipeline, format string) error {
+func (o *predictOptions) many(ctx context.Context, p *asked, format string) error {
 	width := o.widest()
 	return o.askMany(ctx, p, func(out outcome) error {
 		if format == outputJSON {

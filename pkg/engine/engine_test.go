@@ -106,6 +106,42 @@ func TestGateForgetsWhoLeaves(t *testing.T) {
 	})
 }
 
+// An explanation that gives up leaves its turn to nobody: the next one waits as long as any.
+func TestGateCountsAnewForTheNextExplanation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate := engine.NewGate(1)
+		enter := func(ctx context.Context, class engine.Class) <-chan func() {
+			inside := make(chan func(), 1)
+			go func() {
+				if leave, err := gate.Enter(ctx, class, 1); err == nil {
+					inside <- leave
+				}
+			}()
+			synctest.Wait()
+			return inside
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		last := enter(t.Context(), engine.Prediction)
+		enter(ctx, engine.Explanation)
+		for range 3 {
+			next := enter(t.Context(), engine.Prediction)
+			(<-last)()
+			last = next
+		}
+		cancel()
+		synctest.Wait()
+		explanation, prediction := enter(t.Context(), engine.Explanation), enter(t.Context(), engine.Prediction)
+		(<-last)()
+		synctest.Wait()
+		if len(prediction) != 1 || len(explanation) != 0 {
+			t.Errorf("%d predictions and %d explanations were let in, want the prediction", len(prediction), len(explanation))
+		}
+		(<-prediction)()
+		(<-explanation)()
+	})
+}
+
 func TestGuardHoldsAPermit(t *testing.T) {
 	t.Parallel()
 	gate := engine.NewGate(1)

@@ -113,6 +113,9 @@ func (g *Gate) forget(class Class, t *turn) {
 	defer g.mu.Unlock()
 	if i := slices.Index(g.waiting[class], t); i >= 0 {
 		g.waiting[class] = slices.Delete(g.waiting[class], i, i+1)
+		if len(g.waiting[Explanation]) == 0 {
+			g.passed = 0
+		}
 	} else {
 		g.free += t.permits
 	}

@@ -15,7 +15,7 @@ import (
 // sizes that the signature fixes. What the first request would have paid for is then done. It returns [fault.BadModel]
 // when the network cannot run on the handler's example; that zeros do not fit a network says nothing.
 func (p *Pipeline) Warm(ctx context.Context) (err error) {
-	defer recovered(&err)
+	defer func() { p.recovered(recover(), &err) }()
 	known, ok := p.handler.(handler.Exampler)
 	if !ok {
 		return p.warmOnZeros(ctx)

@@ -37,10 +37,7 @@ func (s *Server) bind(ctx context.Context) error {
 		}
 		*api.actual = l.net.Addr().String()
 		s.listeners = append(s.listeners, l)
-		s.undo = append(s.undo, func(ctx context.Context) error {
-			_ = l.net.Close() // it is closed already, unless it never served
-			return l.stop(ctx)
-		})
+		s.undo = append(s.undo, l.stop)
 	}
 	for _, l := range s.listeners {
 		l.http.Handler = s.patient(s.handler(l.what))

@@ -216,10 +216,12 @@ type listener struct {
 	net    net.Listener
 	http   *http.Server
 	failed chan error // of capacity 1: why it ended, but for http.ErrServerClosed
-	ended  chan struct{}
+	ended  chan struct{} // closed when it serves no longer
+	serves bool
 }
 
 func (l *listener) start() {
+	l.serves = true
 	go func() {
 		defer close(l.ended)
 		if err := l.http.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
@@ -230,10 +232,14 @@ func (l *listener) start() {
 
 // stop lets requests end until ctx does, and cuts off the rest.
 func (l *listener) stop(ctx context.Context) error {
+	if !l.serves {
+		return l.net.Close() //nolint:wrapcheck // nobody has heard of it
+	}
 	err := l.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("stop the %s API: %w", l.what, err), l.http.Close())
 	}
+	<-l.ended
 	return err
 }
 
