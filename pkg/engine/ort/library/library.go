@@ -39,10 +39,7 @@ type Options struct {
 // Find returns the path of a library that [Check] accepts. A library that is found but unusable is an error where it was
 // asked for by Explicit, and is logged and passed over elsewhere. Where none is found, it is provided, as by [Provide].
 func Find(ctx context.Context, opts Options) (string, error) {
-	opts, err := opts.complete()
-	if err != nil {
-		return "", err
-	}
+	opts = opts.complete()
 	if opts.Explicit != "" {
 		return opts.explicit()
 	}
@@ -58,7 +55,7 @@ func Find(ctx context.Context, opts Options) (string, error) {
 	return opts.provide(ctx)
 }
 
-func (o Options) complete() (Options, error) {
+func (o Options) complete() Options {
 	o.OS = cmp.Or(o.OS, runtime.GOOS)
 	o.Arch = cmp.Or(o.Arch, runtime.GOARCH)
 	o.Releases = cmp.Or(o.Releases, "https://github.com/microsoft/onnxruntime/releases/download")
@@ -68,14 +65,10 @@ func (o Options) complete() (Options, error) {
 	if o.create == nil {
 		o.create = createFile
 	}
-	if o.Cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return o, fmt.Errorf("find a directory for ONNX Runtime's library: %w: %w: set HOME, or name a library with --onnxruntime", fault.Invalid, err)
-		}
+	if dir, err := os.UserCacheDir(); o.Cache == "" && err == nil {
 		o.Cache = filepath.Join(dir, "tsgo")
 	}
-	return o, nil
+	return o // without a cache where the user has none, as a service may: whatever lies elsewhere is found all the same
 }
 
 // explicit returns the library that was asked for by name.

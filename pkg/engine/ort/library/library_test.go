@@ -224,6 +224,23 @@ func TestFindOrder(t *testing.T) {
 	}
 }
 
+// A service may have no home: it needs none where the library is there.
+func TestFindWithoutACache(t *testing.T) {
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
+		t.Setenv(name, "")
+	}
+	opts := options(t, fake())
+	opts.Cache = ""
+	if _, err := library.Find(t.Context(), opts); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "set HOME") {
+		t.Errorf("with nothing there: Find = %v, want %v", err, fault.Invalid)
+	}
+	opts.Executable = t.TempDir()
+	want := write(t, filepath.Join(opts.Executable, "libonnxruntime.so"), thisELF())
+	if got, err := library.Find(t.Context(), opts); err != nil || got != want {
+		t.Errorf("Find = %q, %v, want %q", got, err, want)
+	}
+}
+
 func TestFindPassesOver(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

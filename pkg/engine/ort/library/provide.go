@@ -16,20 +16,21 @@ import (
 // Provide puts the pinned library for OS and Arch into the cache, unless it is there already, and returns its path. It
 // comes from ONNX Runtime's releases or, where those do not answer within three seconds, out of the official Python wheel
 // by way of pip. Its hash is checked then; later its size, its time and its owner. Two processes provide it once, and an
-// interruption leaves nothing behind. It returns [fault.Unsupported] for a platform without a pin, [fault.Canceled] and
-// [fault.Timeout] when ctx ends, and [fault.Download] when it cannot be had.
+// interruption leaves nothing behind. It returns [fault.Unsupported] for a platform without a pin, [fault.Invalid] where
+// the user has no cache directory, [fault.Canceled] and [fault.Timeout] when ctx ends, and [fault.Download] when it cannot
+// be had.
 func Provide(ctx context.Context, opts Options) (string, error) {
-	opts, err := opts.complete()
-	if err != nil {
-		return "", err
-	}
-	return opts.provide(ctx)
+	return opts.complete().provide(ctx)
 }
 
 func (o Options) provide(ctx context.Context) (string, error) {
 	p := o.pinned()
 	if p == nil {
 		return "", fmt.Errorf("no ONNX Runtime library found, and none is provided for %s/%s: %w: %s", o.OS, o.Arch, fault.Unsupported, waysOut)
+	}
+	if o.Cache == "" {
+		_, err := os.UserCacheDir()
+		return "", fmt.Errorf("no ONNX Runtime library found, and no directory to provide it in: %w: %w: set HOME, or name a library with --onnxruntime", fault.Invalid, err)
 	}
 	release, err := fetch.Lock(ctx, filepath.Join(o.dir(), ".lock"))
 	if err != nil {
@@ -142,7 +143,7 @@ const sealName = "verified.json"
 // cached returns the library in the cache, and whether it is there and unchanged since its hash was checked.
 func (o Options) cached() (string, bool) {
 	p := o.pinned()
-	if p == nil {
+	if p == nil || o.Cache == "" {
 		return "", false
 	}
 	path := filepath.Join(o.dir(), p.file)
