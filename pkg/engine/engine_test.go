@@ -144,29 +144,34 @@ func TestGateCountsAnewForTheNextExplanation(t *testing.T) {
 
 func TestGuardHoldsAPermit(t *testing.T) {
 	t.Parallel()
-	gate := engine.NewGate(1)
-	inside := make(chan struct{})
-	proceed := make(chan struct{})
-	fake := enginetest.New(engine.Signature{}, func(tensor.Named) (tensor.Named, error) {
-		close(inside)
-		<-proceed
-		return tensor.Named{}, nil
+	synctest.Test(t, func(t *testing.T) {
+		gate := engine.NewGate(1)
+		proceed := make(chan struct{})
+		fake := enginetest.New(engine.Signature{}, func(tensor.Named) (tensor.Named, error) {
+			<-proceed
+			return tensor.Named{}, nil
+		})
+		run, entered := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := gate.Guard(fake, engine.Prediction, 1).Run(t.Context(), tensor.Named{})
+			run <- err
+		}()
+		synctest.Wait()
+		go func() {
+			_, err := gate.Enter(t.Context(), engine.Prediction, 1)
+			entered <- err
+		}()
+		synctest.Wait()
+		if len(entered) != 0 {
+			t.Error("a run holds no permit")
+		}
+		close(proceed)
+		for _, err := range []error{<-run, <-entered} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
 	})
-	done := make(chan error)
-	go func() {
-		_, err := gate.Guard(fake, engine.Prediction, 1).Run(context.Background(), tensor.Named{})
-		done <- err
-	}()
-	<-inside
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := gate.Enter(ctx, engine.Prediction, 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("Enter while the permit is held = %v", err)
-	}
-	close(proceed)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }
 
 func TestFakeIsStrict(t *testing.T) {
