@@ -59,7 +59,7 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 	return &listener{
 		what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}),
 		http: &http.Server{
-			ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+			ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		},
 	}, nil

@@ -205,8 +205,7 @@ func Run(ctx context.Context, opts Options) error {
 // The limits of a connection, beside those of Options.
 const (
 	defaultBodyTimeout = 30 * time.Second
-	headerTimeout      = 10 * time.Second
-	idleTimeout        = 2 * time.Minute
+	idleTimeout        = 2 * time.Minute // also of a header: a client's pool may hold a connection that has sent nothing yet
 	maxHeader          = 64 << 10
 )
 

@@ -96,8 +96,9 @@ func distinct(labels []string) []string {
 	seen := make(map[string]bool, len(labels))
 	all := slices.Clone(labels)
 	for i, label := range all {
-		if seen[label] {
+		for seen[all[i]] {
 			all[i] = fmt.Sprintf("%s (%d)", label, i)
+			label = all[i]
 		}
 		seen[all[i]] = true
 	}
