@@ -214,7 +214,7 @@ type listener struct {
 	what   string
 	net    net.Listener
 	http   *http.Server
-	failed chan error // of capacity 1: why it ended, but for http.ErrServerClosed
+	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended  chan struct{} // closed when it serves no longer
 	serves bool
 }
