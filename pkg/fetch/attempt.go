@@ -18,12 +18,23 @@ var (
 
 const maxRedirects = 5
 
-func checkRedirect(req *http.Request, via []*http.Request) error {
+// astray is a redirect that is not followed: it will be the same the next time.
+type astray struct{ error }
+
+func (a astray) Unwrap() error { return a.error }
+
+func (f *fetcher) checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+		return astray{fmt.Errorf("more than %d redirects", maxRedirects)}
 	}
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errors.New("redirected from https to " + req.URL.Scheme)
+		return astray{errors.New("redirected from https to " + req.URL.Scheme)}
+	}
+	if f.Redirect == nil {
+		return nil
+	}
+	if err := f.Redirect(req.URL); err != nil {
+		return astray{fmt.Errorf("redirected: %w", err)}
 	}
 	return nil
 }
@@ -74,6 +85,10 @@ func (f *fetcher) ask(ctx context.Context, cancel context.CancelCauseFunc, p *pa
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, passing{error: cause}
+	}
+	var elsewhere astray
+	if errors.As(err, &elsewhere) {
+		return nil, elsewhere.error
 	}
 	var refused interface{ Timeout() bool } // *url.Error: unwrapped, as it repeats the URL with its query
 	if errors.As(err, &refused) {

@@ -31,6 +31,7 @@ type Options struct {
 	Attempts      int                        // 0: five
 	Backoff       time.Duration              // before the second attempt, doubled before each one more; 0: half a second
 	Progress      func(done, total int64)    // may be nil; total is negative when it is not known
+	Redirect      func(to *url.URL) error    // asked before a redirect is followed; nil: https to http alone is refused
 	open          func(string) (file, error) // nil: the file system
 }
 
@@ -88,7 +89,7 @@ func newFetcher(target string, opts Options) (*fetcher, error) {
 		f.Client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
 	}
 	client := *f.Client
-	client.CheckRedirect = checkRedirect
+	client.CheckRedirect = f.checkRedirect
 	f.Client = &client
 	if f.open == nil {
 		f.open = openFile

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -257,7 +258,10 @@ func TestFileFails(t *testing.T) {
 		}, fetch.Options{StallTimeout: 20 * time.Millisecond}, fault.Timeout, "the body stalled", 3},
 		{"redirects without end", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/", http.StatusFound)
-		}, fetch.Options{Attempts: 1}, fault.Download, "more than 5 redirects", 6},
+		}, fetch.Options{}, fault.Download, "more than 5 redirects", 6},
+		{"redirect that is refused", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+		}, fetch.Options{Redirect: func(to *url.URL) error { return errors.New(to.Path + " is out of bounds") }}, fault.Download, "redirected: /elsewhere is out of bounds", 1},
 		{"full disk", serveContent, fetch.WithFullDisk(fetch.Options{}, 200_000), fault.Download, "no space left on device", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -330,7 +334,7 @@ func TestFileRefusesToLeaveHTTPS(t *testing.T) {
 	plain := server(t, serveContent)
 	secure := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
 	t.Cleanup(secure.Close)
-	opts := fetch.Options{URL: secure.URL, Client: secure.Client(), Attempts: 1}
+	opts := fetch.Options{URL: secure.URL, Client: secure.Client()}
 	err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), opts)
 	if fault.Of(err) != fault.Download || !strings.Contains(err.Error(), "from https to http") {
 		t.Errorf("error %v, want a refused redirect", err)
