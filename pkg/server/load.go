@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -34,7 +33,7 @@ func (s *Server) registryOptions() registry.Options {
 
 // load is how a registration becomes a model that answers: found, opened, loaded and warmed.
 func (s *Server) load(ctx context.Context, r model.Registration) (registry.Runner, error) {
-	path, err := s.locate(r)
+	path, err := s.locate(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +102,8 @@ func (s *Server) loadModels(ctx context.Context) {
 
 // locate returns the path of what a registration names. What the operator named at the start may lie anywhere; what comes
 // over the wire is in the store, or allowed.
-func (s *Server) locate(r model.Registration) (string, error) {
-	path, err := s.opts.Store.Resolve(r.URL, s.opts.AllowedURLs)
+func (s *Server) locate(ctx context.Context, r model.Registration) (string, error) {
+	path, err := s.opts.Store.Resolve(ctx, r.URL, store.Sources{Allowed: s.opts.AllowedURLs})
 	if err == nil {
 		return path, nil
 	}
@@ -117,8 +116,17 @@ func (s *Server) locate(r model.Registration) (string, error) {
 		store.ErrRelative: model.ErrUpwards, store.ErrNotAllowed: model.ErrNotAllowed, store.ErrNothing: model.ErrNothingThere,
 	} {
 		if errors.Is(err, cause) {
-			return "", fmt.Errorf("%w: %w", err, known)
+			return "", &notFound{err, known}
 		}
 	}
 	return "", err
 }
+
+// notFound is an error of the store, with its cause in the words of package model for those who ask.
+type notFound struct {
+	error
+
+	cause error
+}
+
+func (n *notFound) Unwrap() []error { return []error{n.error, n.cause} }
