@@ -24,7 +24,9 @@ func (s *Server) handler(what string) http.Handler {
 	case "inference":
 		return api.Wrap(inference.New(ready{s.models, s}, inference.Options{Params: s.opts.Params, Version: s.opts.Version, Servers: servers}), wrap)
 	case "management":
-		return api.Wrap(management.New(s.models, management.Options{ModelAPI: s.opts.ModelAPI, Version: s.opts.Version, Servers: servers}), wrap)
+		return api.Wrap(management.New(s.models, management.Options{
+			ModelAPI: s.opts.ModelAPI, Version: s.opts.Version, Servers: servers, Log: s.log,
+		}), wrap)
 	}
 	return api.Wrap(metrics.New(s.metrics.Gatherer(), metrics.Options{Version: s.opts.Version, Servers: servers}), wrap)
 }

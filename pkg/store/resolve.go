@@ -209,14 +209,15 @@ func below(root, path string) bool {
 
 // resolveURL finds or fetches what a URL names. What it names is looked at only after it is found to be allowed.
 func (s *Store) resolveURL(ctx context.Context, location string, from Sources) (string, error) {
-	u, malformed := url.Parse(location)
+	u, err := url.Parse(location)
+	if err != nil {
+		return "", malformed(location, from, err)
+	}
 	switch {
-	case malformed == nil && upwards(u.Path):
-		return "", refuse(location, ErrRelative)
+	case upwards(u.Path):
+		return "", refuse(label(u), ErrRelative)
 	case !from.allow(location):
-		return "", refuse(location, ErrNotAllowed)
-	case malformed != nil:
-		return "", fmt.Errorf("%w: %w", fault.Download, malformed)
+		return "", refuse(label(u), ErrNotAllowed)
 	case u.User != nil:
 		return "", fmt.Errorf("%w: %s: credentials in a URL would be shown to everybody who asks for the model; leave them out", fault.Invalid, label(u))
 	}
@@ -227,6 +228,18 @@ func (s *Store) resolveURL(ctx context.Context, location string, from Sources) (
 		return s.download(ctx, u, from)
 	}
 	return "", fmt.Errorf("%s: models from %s URLs: %w; put the file into the model store and register it by its name", label(u), u.Scheme, fault.Unsupported)
+}
+
+// malformed is what a URL that cannot be read comes to. It is not shown: it may hold a password.
+func malformed(location string, from Sources, err error) error {
+	var outer *url.Error // it repeats the URL
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if !from.allow(location) {
+		return fmt.Errorf("%w: a malformed URL: %w: %w", fault.NoModel, err, ErrNotAllowed)
+	}
+	return fmt.Errorf("%w: a malformed URL: %w", fault.Download, err)
 }
 
 // label is a URL as it may be shown: without credentials and query.

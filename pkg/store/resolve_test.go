@@ -183,6 +183,8 @@ func TestResolveFails(t *testing.T) {
 		{"web URL, allowed in its fragment", "https://evil/x.mar#https://host/", allowing(`https://host/.*`), fault.NoModel, store.ErrNotAllowed, ""},
 		{"one of two alternatives", "https://evil/x/a", allowing(`https://host/.*|a`), fault.NoModel, store.ErrNotAllowed, ""},
 		{"web URL with credentials", "https://me:secret@host/x.mar", all, fault.Invalid, nil, "credentials"},
+		{"web URL with credentials, not allowed", "https://me:secret@host/x.mar", none, fault.NoModel, store.ErrNotAllowed, "https://host/x.mar"},
+		{"malformed, with credentials", "https://me:secret@host:port/x.mar", all, fault.Download, nil, "port"},
 		{"web URL without a host", "https:///x.mar", all, fault.Invalid, nil, "host"},
 		{"malformed", "https://host:port/x.mar", all, fault.Download, nil, "port"},
 		{"malformed, not allowed", "https://host:port/x.mar", none, fault.NoModel, store.ErrNotAllowed, ""},

@@ -1,9 +1,12 @@
 package management
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,42 +16,21 @@ import (
 )
 
 func (a *routes) register(w http.ResponseWriter, r *http.Request) error {
-	p := readParams(r)
-	reg := model.Registration{
-		URL: p.text("url"), Name: p.text("model_name"), Version: p.text("model_version"),
-		Handler: p.text("handler"), Runtime: p.text("runtime"),
-		MaxBatchDelay:   p.in("max_batch_delay", time.Millisecond, 0),
-		ResponseTimeout: p.in("response_timeout", time.Second, 1),
-		StartupTimeout:  p.in("startup_timeout", time.Second, 1),
-		Async:           !p.truth("synchronous", true),
-	}
-	reg.BatchSize, _ = p.integer("batch_size", 1)
-	if n, given := p.integer("initial_workers", 0); given {
-		reg.Workers = &n
-	}
-	kms := p.truth("s3_sse_kms", false)
-	switch {
-	case p.err != nil:
-		return p.err
-	case reg.URL == "" && p.values["url"] == "":
-		if _, given := p.values["url"]; given {
-			return api.Words(fault.NoModel, "empty url")
-		}
-		return api.Words(fault.Invalid, "Parameter url is required.")
-	case kms:
-		return api.Words(fault.Unsupported, "Parameter s3_sse_kms: models are not fetched from S3.")
-	case reg.Runtime != "" && reg.Runtime != "python" && reg.Runtime != "python3" && reg.Runtime != "LSP":
-		return api.Words(fault.Invalid, "Invalid RuntimeType value: %s", reg.Runtime)
-	}
-	if ref := (model.Ref{Name: reg.Name, Version: reg.Version}); reg.Name != "" && ref.Check() != nil {
-		return ref.Check()
+	reg, err := registration(readParams(r))
+	if err != nil {
+		return err
 	}
 	out, err := a.manager.Register(r.Context(), reg)
 	if err != nil {
+		if fault.Of(err) != fault.Internal { // which is logged above
+			a.opts.Log.Warn("a model is not registered", "request", api.RequestID(r.Context()), "err", err)
+		}
 		return registering(err, reg)
 	}
 	switch {
-	case out.Pending:
+	case out.Pending && !reg.Async:
+		return api.WriteStatus(w, http.StatusPartialContent, "Workers scaling in progress...")
+	case out.Pending, reg.Async && out.Workers > 0:
 		return api.WriteStatus(w, http.StatusAccepted, "Processing worker updates...")
 	case out.Workers == 0:
 		return api.WriteStatus(w, http.StatusOK, fmt.Sprintf("Model %q Version: %s registered with 0 initial workers. "+
@@ -57,54 +39,86 @@ func (a *routes) register(w http.ResponseWriter, r *http.Request) error {
 	return api.WriteStatus(w, http.StatusOK, fmt.Sprintf("Model %q Version: %s registered with %d initial workers", out.Ref.Name, out.Ref.Version, out.Workers))
 }
 
-// registering gives a failed registration TorchServe's words. The ref of a conflict may be known to its cause alone.
+// registration reads what is to be registered.
+func registration(p *params) (model.Registration, error) {
+	reg := model.Registration{
+		URL: p.text("url"), Name: p.text("model_name"), Version: p.text("model_version"),
+		Handler: p.text("handler"), Runtime: p.text("runtime"),
+		BatchSize:       p.numberOr("batch_size", 1, 0),
+		MaxBatchDelay:   p.in("max_batch_delay", time.Millisecond, 0),
+		ResponseTimeout: p.in("response_timeout", time.Second, 1),
+		StartupTimeout:  p.in("startup_timeout", time.Second, 1),
+		Async:           !p.truth("synchronous", true),
+	}
+	if _, given := p.number("max_batch_delay", 0); given && reg.MaxBatchDelay == 0 {
+		reg.MaxBatchDelay = time.Nanosecond // not to wait at all; nothing would leave it to the manifest
+	}
+	if n, given := p.number("initial_workers", 0); given {
+		reg.Workers = &n
+	}
+	kms := p.truth("s3_sse_kms", false)
+	switch _, given := p.values["url"]; {
+	case p.err != nil:
+		return reg, p.err
+	case !given:
+		return reg, api.Words(fault.Invalid, "Parameter url is required.")
+	case reg.URL == "":
+		return reg, api.Words(fault.NoModel, "empty url")
+	case kms:
+		return reg, api.Words(fault.Unsupported, "Parameter s3_sse_kms is not supported: models are not fetched from S3 with its signatures. "+
+			"Put the model into the model store and register it by its name.")
+	case !slices.Contains([]string{"", "python", "python3", "LSP"}, reg.Runtime):
+		return reg, api.Words(fault.Invalid, "Invalid RuntimeType value: %s", reg.Runtime)
+	case reg.Version == allVersions:
+		return reg, api.Words(fault.Invalid, "Parameter model_version is %q, which stands for every version when a model is described; want another.", reg.Version)
+	}
+	return reg, model.Ref{Name: cmp.Or(reg.Name, "any"), Version: reg.Version}.Check()
+}
+
+// registering gives a failed registration TorchServe's words, where it has some for the cause.
 func registering(err error, reg model.Registration) error {
-	var conflict *model.ConflictError
+	var conflict *model.ConflictError // knows the model, of which the registration need not name anything
+	kind := fault.Of(err)
 	switch {
 	case errors.As(err, &conflict):
 		return api.About(err, conflict.Ref)
 	case errors.Is(err, model.ErrUpwards):
 		return api.Words(err, "Relative path is not allowed in url: %s", reg.URL)
+	case kind == fault.Download && errors.Is(err, model.ErrNotAllowed): // a redirect, which TorchServe follows anywhere
+		return err
+	case kind == fault.Download:
+		return api.Words(err, "Failed to download archive from: %s", reg.URL)
 	case errors.Is(err, model.ErrNotAllowed):
 		return api.Words(err, "Given URL %s does not match any allowed URL(s)", reg.URL)
-	case errors.Is(err, model.ErrNothingThere):
-		return api.Words(err, "Model not found at: %s", reg.URL)
+	case kind == fault.NoModel, kind == fault.NotFound:
+		return api.Words(fmt.Errorf("%w: %w", fault.NoModel, err), "Model not found at: %s", reg.URL)
 	}
 	return err
 }
 
 func (a *routes) scale(w http.ResponseWriter, r *http.Request, ref model.Ref) error {
 	p := readQuery(r)
-	least, given := p.integer("min_worker", 0)
-	if !given {
-		least = 1
-	}
-	most, given := p.integer("max_worker", 0)
-	if !given {
-		most = least
-	}
-	async := !p.truth("synchronous", false)
-	versioned := ref.Version
-	if versioned == "" {
-		ref.Version = p.text("model_version")
-		versioned = ref.Version
-	}
+	least := p.numberOr("min_worker", 0, 1)
+	s := model.Scale{Min: least, Max: p.numberOr("max_worker", 0, least), Async: !p.truth("synchronous", false)}
+	ref.Version = cmp.Or(ref.Version, p.text("model_version"))
 	switch {
 	case p.err != nil:
 		return p.err
-	case most < least:
+	case s.Max < s.Min:
 		return api.Words(fault.Invalid, "max_worker cannot be less than min_worker.")
 	}
-	out, err := a.manager.Scale(r.Context(), ref, model.Scale{Min: least, Max: most, Async: async})
-	if err != nil {
+	out, err := a.manager.Scale(r.Context(), ref, s)
+	switch {
+	case err != nil:
 		return api.About(err, ref)
-	}
-	if out.Pending {
+	case s.Async:
 		return api.WriteStatus(w, http.StatusAccepted, "Processing worker updates...")
+	case out.Pending:
+		return api.WriteStatus(w, http.StatusPartialContent, "Workers scaling in progress...")
 	}
-	text := fmt.Sprintf("Workers scaled to %d for model: %s", least, ref.Name)
-	if versioned != "" {
-		text += ", version: " + versioned
+	text := fmt.Sprintf("Workers scaled to %d for model: %s", s.Min, ref.Name)
+	if ref.Version != "" {
+		text += ", version: " + ref.Version
 	}
 	return api.WriteStatus(w, http.StatusOK, text)
 }
@@ -112,7 +126,7 @@ func (a *routes) scale(w http.ResponseWriter, r *http.Request, ref model.Ref) er
 func (a *routes) setDefault(w http.ResponseWriter, r *http.Request, ref model.Ref) error {
 	err := a.manager.SetDefault(r.Context(), ref)
 	switch {
-	case fault.Of(err) == fault.NoVersion && err != nil:
+	case fault.Of(err) == fault.NoVersion: // other words than elsewhere
 		return api.Words(err, "Model version %s does not exist for model %s", ref.Version, ref.Name)
 	case err != nil:
 		return api.About(err, ref)
@@ -145,14 +159,15 @@ type listed struct {
 // maxLimit is the longest page; TorchServe's.
 const maxLimit = 100
 
+// list tells the names. As TorchServe has it, a limit or a token that is out of range is as none.
 func (a *routes) list(w http.ResponseWriter, r *http.Request) error {
 	p := readQuery(r)
-	limit, _ := p.integer("limit", 0)
-	offset, _ := p.integer("next_page_token", 0)
+	limit := p.numberOr("limit", math.MinInt32, maxLimit)
+	offset := max(0, p.numberOr("next_page_token", math.MinInt32, 0))
 	if p.err != nil {
 		return p.err
 	}
-	if limit == 0 || limit > maxLimit {
+	if limit <= 0 || limit > maxLimit {
 		limit = maxLimit
 	}
 	l, err := a.manager.List(r.Context(), model.Page{Limit: limit, Offset: offset})

@@ -1,9 +1,15 @@
 // Package management is the management API: which models are served, and on how many workers, on TorchServe's routes and in
-// its words. Parameters that are not numbers, or out of range, are refused, where TorchServe would use a default silently.
+// its words.
+//
+// Where TorchServe hides a mistake it is told: a parameter that is no number, is out of range, or is neither true nor false
+// is refused by its name, where TorchServe would use a default silently or store what cannot work. As there, parameters
+// that are not known do not count, and an empty one is as none.
 package management
 
 import (
+	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -14,10 +20,16 @@ type Options struct {
 	ModelAPI bool                // whether models can be registered and unregistered
 	Version  string              // of the program
 	Servers  []api.ServerAddress // of all three APIs
+	Log      *slog.Logger        // why a model was not registered, where the caller gets TorchServe's words alone; nil: none
 }
 
 // New returns the API's routes.
-func New(m model.Manager, opts Options) api.HandlerFunc { return (&routes{m, opts}).serve }
+func New(m model.Manager, opts Options) api.HandlerFunc {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return (&routes{m, opts}).serve
+}
 
 type routes struct {
 	manager model.Manager
@@ -32,7 +44,7 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 	case len(path) == 0 && r.Method == http.MethodOptions, len(path) == 1 && path[0] == "api-description":
 		return api.WriteJSON(w, http.StatusOK, a.document())
 	case len(path) == 0:
-		return api.NoMethod()
+		return noMethod(w, http.MethodOptions)
 	case path[0] != "models" || len(path) > 4:
 		return api.NoRoute()
 	}
@@ -44,7 +56,7 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 			return api.NoRoute()
 		}
 		if r.Method != http.MethodPut {
-			return api.NoMethod()
+			return noMethod(w, http.MethodPut)
 		}
 		return a.setDefault(w, r, model.Ref{Name: path[1], Version: path[2]})
 	}
@@ -55,34 +67,42 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 	return a.model(w, r, ref)
 }
 
+// noMethod is the failure of a method that a path does not have. It tells which ones there are.
+func noMethod(w http.ResponseWriter, allowed ...string) error {
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return api.NoMethod()
+}
+
 // models are the routes of /models.
 func (a *routes) models(w http.ResponseWriter, r *http.Request) error {
-	switch r.Method {
-	case http.MethodGet:
+	allowed := []string{http.MethodGet}
+	if a.opts.ModelAPI {
+		allowed = append(allowed, http.MethodPost)
+	}
+	switch {
+	case r.Method == http.MethodGet:
 		return a.list(w, r)
-	case http.MethodPost:
-		if !a.opts.ModelAPI {
-			return api.NoMethod()
-		}
+	case r.Method == http.MethodPost && a.opts.ModelAPI:
 		return a.register(w, r)
 	}
-	return api.NoMethod()
+	return noMethod(w, allowed...)
 }
 
 // model are the routes of /models/{name} and /models/{name}/{version}.
 func (a *routes) model(w http.ResponseWriter, r *http.Request, ref model.Ref) error {
-	switch r.Method {
-	case http.MethodGet:
+	allowed := []string{http.MethodGet, http.MethodPut, http.MethodOptions}
+	if a.opts.ModelAPI {
+		allowed = append(allowed, http.MethodDelete)
+	}
+	switch {
+	case r.Method == http.MethodGet:
 		return a.describe(w, r, ref)
-	case http.MethodPut:
+	case r.Method == http.MethodPut:
 		return a.scale(w, r, ref)
-	case http.MethodOptions:
+	case r.Method == http.MethodOptions:
 		return a.describeAPI(w, r, ref)
-	case http.MethodDelete:
-		if !a.opts.ModelAPI {
-			return api.NoMethod()
-		}
+	case r.Method == http.MethodDelete && a.opts.ModelAPI:
 		return a.unregister(w, r, ref)
 	}
-	return api.NoMethod()
+	return noMethod(w, allowed...)
 }

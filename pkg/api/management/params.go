@@ -1,13 +1,18 @@
 package management
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +21,8 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 )
 
-// params are a call's parameters by name, from its query or its JSON body. A wrong one is remembered: the first is the
-// call's failure.
+// params are a call's parameters by name, from its query or its JSON body. An empty one is as none. A wrong one is
+// remembered: the first is the call's failure.
 type params struct {
 	values map[string]string
 	err    error
@@ -36,37 +41,111 @@ func readQuery(r *http.Request) *params {
 	return p
 }
 
-// maxJSON bounds a JSON body.
-const maxJSON = 1 << 20
-
-// readParams returns the parameters of a JSON object where the body is one, and else those of the query. Numbers and truth
-// values may stand there as text.
+// readParams returns the parameters of a JSON object where the body is said to be JSON, and else those of the query.
 func readParams(r *http.Request) *params {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
 		return readQuery(r)
 	}
+	text, err := readBody(r)
+	if err != nil {
+		return &params{err: err}
+	}
+	return parseJSON(text)
+}
+
+// maxJSON bounds a JSON body.
+const maxJSON = 1 << 20
+
+func readBody(r *http.Request) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r.Body, maxJSON+1))
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &limit):
+		return nil, fmt.Errorf("%w: the body has more than the %d bytes that are taken", fault.TooLarge, limit.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, fmt.Errorf("%w: the body did not come in time", fault.Timeout)
+	case err != nil:
+		return nil, fmt.Errorf("%w: read the body: %w", fault.Invalid, err)
+	case len(text) > maxJSON:
+		return nil, fmt.Errorf("%w: parameters in JSON have at most %d bytes", fault.TooLarge, maxJSON)
+	}
+	return text, nil
+}
+
+// parseJSON reads an object of parameters as TorchServe does: numbers and truth values may stand there as text, and text
+// between single quotes. Of several values the last one counts. An empty body has no parameters.
+func parseJSON(text []byte) *params {
 	p := &params{values: map[string]string{}}
-	decoder := json.NewDecoder(io.LimitReader(r.Body, maxJSON))
-	decoder.UseNumber()
-	var object map[string]any
-	if err := decoder.Decode(&object); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("it is empty")
-		}
-		p.err = fmt.Errorf("%w: the JSON body is not an object of parameters: %w", fault.Invalid, err)
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
 		return p
 	}
-	for name, value := range object {
-		switch value := value.(type) {
+	object, err := parseObject(text)
+	if err != nil {
+		if again, failed := parseObject(requote(text)); failed == nil {
+			object, err = again, nil
+		}
+	}
+	if err != nil {
+		p.err = fmt.Errorf("%w: the body is no JSON object of parameters: %w", fault.Invalid, err)
+		return p
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		switch value := object[name].(type) {
 		case string, bool, json.Number:
 			p.values[name] = fmt.Sprint(value)
 		case nil:
 		default:
-			p.fail(name, fmt.Sprint(value), "a text, a number or a truth value")
+			if p.err == nil {
+				p.err = api.Words(fault.Invalid, "Parameter %s is a list or an object, want a text, a number, true or false.", name)
+			}
 		}
 	}
 	return p
+}
+
+func parseObject(text []byte) (map[string]any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var object map[string]any
+	if err := decoder.Decode(&object); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the object")
+	}
+	return object, nil
+}
+
+// requote puts double quotes in the place of single ones, but for those inside a text.
+func requote(text []byte) []byte {
+	out := make([]byte, 0, len(text)+2)
+	var within byte // the quote that the text around began with; 0: none
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case within == 0 && (c == '"' || c == '\''):
+			within = c
+			out = append(out, '"')
+		case within == 0:
+			out = append(out, c)
+		case c == '\\' && i+1 < len(text) && text[i+1] == '\'': // JSON knows no such escape, nor needs it
+			out = append(out, '\'')
+			i++
+		case c == '\\' && i+1 < len(text):
+			out = append(out, c, text[i+1])
+			i++
+		case c == within:
+			within = 0
+			out = append(out, '"')
+		case c == '"':
+			out = append(out, '\\', '"')
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 func (p *params) fail(name, value, want string) {
@@ -92,22 +171,33 @@ func (p *params) truth(name string, otherwise bool) bool {
 	}
 }
 
-// integer returns a number from least up; absent is told apart.
-func (p *params) integer(name string, least int) (n int, given bool) {
-	value, given := p.values[name]
-	if !given || value == "" {
+// number returns a whole number from least up, and whether there is one. TorchServe's numbers have 32 bits.
+func (p *params) number(name string, least int) (n int, given bool) {
+	value := p.values[name]
+	if value == "" {
 		return 0, false
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < least {
-		p.fail(name, value, fmt.Sprintf("a whole number from %d", least))
+	wide, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || wide < int64(least) {
+		want := "a whole number"
+		if least > math.MinInt32 {
+			want = fmt.Sprintf("a whole number from %d to %d", least, math.MaxInt32)
+		}
+		p.fail(name, value, want)
 		return 0, false
 	}
-	return n, true
+	return int(wide), true
+}
+
+// numberOr returns a whole number from least up, or otherwise where there is none.
+func (p *params) numberOr(name string, least, otherwise int) int {
+	if n, given := p.number(name, least); given {
+		return n
+	}
+	return otherwise
 }
 
 // in returns a number of units from least up; 0 where there is none.
 func (p *params) in(name string, unit time.Duration, least int) time.Duration {
-	n, _ := p.integer(name, least)
-	return time.Duration(n) * unit
+	return time.Duration(p.numberOr(name, least, 0)) * unit
 }
