@@ -118,9 +118,25 @@ func (o *explainOptions) check() error {
 	case o.wantsPicture() && o.outTerminal:
 		return fmt.Errorf("%w: --format %s would write a PNG to the terminal: take --save map.png, or send it to a file", fault.Invalid, o.params["format"])
 	case o.save != "":
-		if _, err := os.Stat(filepath.Dir(o.save)); err != nil {
-			return fmt.Errorf("--save %s: %w", o.save, fileError(err))
-		}
+		return o.checkSave()
+	}
+	return nil
+}
+
+// checkSave finds out that the map cannot be saved, or would take the place of the picture that it explains.
+func (o *explainOptions) checkSave() error {
+	if !strings.EqualFold(filepath.Ext(o.save), ".png") {
+		return fmt.Errorf("%w: --save %s: the map is a PNG, want a name that ends in .png", fault.Invalid, o.save)
+	}
+	if _, err := os.Stat(filepath.Dir(o.save)); err != nil {
+		return fmt.Errorf("--save %s: %w", o.save, fileError(err))
+	}
+	there, err := os.Stat(o.save)
+	if err != nil {
+		return nil //nolint:nilerr // a new file
+	}
+	if input, err := os.Stat(o.files[0]); err == nil && os.SameFile(there, input) {
+		return fmt.Errorf("%w: --save %s is the picture itself, want another file", fault.Invalid, o.save)
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ import (
 	"github.com/tsgo/tsgo/pkg/store"
 )
 
+// maxThreads is the most threads that one run may have: beyond it a machine only loses.
+const maxThreads = 256
+
 // local is how a command finds models and the runtime on this machine.
 type local struct {
 	modelStore string
@@ -145,8 +148,8 @@ func (l *local) start(ctx context.Context, s streams, log *slog.Logger) (*ort.Ru
 
 // open makes a model answer in this process.
 func (l *local) open(ctx context.Context, s streams, m *archive.Model, log *slog.Logger, opts engine.Options) (*pipeline.Pipeline, error) {
-	if l.threads < 0 {
-		return nil, errors.Join(fmt.Errorf("%w: --threads %d, want at least 1", fault.Invalid, l.threads), m.Close())
+	if l.threads < 0 || l.threads > maxThreads {
+		return nil, errors.Join(fmt.Errorf("%w: --threads %d, want from 1 to %d", fault.Invalid, l.threads, maxThreads), m.Close())
 	}
 	if l.threads > 0 {
 		opts.IntraOpThreads = l.threads

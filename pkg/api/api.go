@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -90,9 +92,37 @@ func About(err error, ref model.Ref) error {
 		return Words(err, "Cannot remove default version for model %s", ref.Name)
 	case fault.Conflict:
 		return Words(err, "Model version %s is already registered for model %s", ref.Version, ref.Name)
+	case fault.Unavailable:
+		return refused(err, ref)
 	default:
 		return err
 	}
+}
+
+// refused gives words to a failure of a model that takes no request.
+func refused(err error, ref model.Ref) error {
+	name := strconv.Quote(ref.Name)
+	if ref.Version != "" {
+		name += " Version " + strconv.Quote(ref.Version)
+	}
+	switch {
+	case errors.Is(err, model.ErrNoWorker):
+		return Words(err, "Model %s has no worker to serve inference request. Please use scale workers API to add workers.", name)
+	case errors.Is(err, model.ErrQueueFull):
+		return Words(err, "The queue of model %s is full. Please try again later, or use scale workers API to add workers.", name)
+	}
+	return err
+}
+
+// NoRoute is the failure of a request whose path means nothing.
+func NoRoute() error {
+	return Words(fault.NotFound, "Requested resource is not found, please refer to API document.")
+}
+
+// NoMethod is the failure of a request whose path does not have its method. It tells the caller which ones there are.
+func NoMethod(w http.ResponseWriter, allowed ...string) error {
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	return Words(fault.NotAllowed, "Requested method is not allowed, please refer to API document.")
 }
 
 // message returns what the caller is told. Of a defect it is the request's ID: the log has the rest.
@@ -117,6 +147,7 @@ func WriteJSON(w http.ResponseWriter, code int, v any) error {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(out.Len()))
 	w.WriteHeader(code)
 	_, _ = w.Write(out.Bytes()) // a caller that has gone needs no answer
 	return nil
@@ -133,7 +164,7 @@ func WriteStatus(w http.ResponseWriter, code int, text string) error {
 const maxError = 64 << 10
 
 // ReadError returns the failure that a response with a status from 400 tells: the client's end of the table, read by the
-// body's type and, where that says nothing, by the status. It reads the body and does not close it.
+// body's type and, where that says nothing, by the status. Its text is the server's. It reads the body and does not close it.
 func ReadError(resp *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
 	if err != nil {
@@ -145,12 +176,22 @@ func ReadError(resp *http.Response) error {
 	}
 	kind := kindOf(resp.StatusCode, b.Type)
 	if b.Message == "" {
-		b.Message = resp.Status
+		return fmt.Errorf("%w: the server answered %s", kind, resp.Status)
 	}
-	return fmt.Errorf("%w: %s", kind, b.Message)
+	return &told{kind, b.Message}
 }
 
-// kindOf reads the table backwards.
+// told is a failure in the words of the server, which say what kind it is.
+type told struct {
+	kind    fault.Kind
+	message string
+}
+
+func (t *told) Error() string { return t.message }
+
+func (t *told) Unwrap() error { return t.kind }
+
+// kindOf reads the table backwards. Statuses that are not in it come from what stands between a server and its client.
 func kindOf(code int, name string) fault.Kind {
 	byCode, found := fault.Internal, false
 	for kind := fault.Internal; kind <= fault.Canceled; kind++ {
@@ -162,5 +203,15 @@ func kindOf(code int, name string) fault.Kind {
 			byCode, found = kind, true
 		}
 	}
-	return byCode
+	switch {
+	case found:
+		return byCode
+	case code == http.StatusBadGateway, code == http.StatusTooManyRequests:
+		return fault.Unavailable
+	case code == http.StatusGatewayTimeout:
+		return fault.Timeout
+	case code < http.StatusInternalServerError:
+		return fault.Invalid
+	}
+	return fault.Internal
 }

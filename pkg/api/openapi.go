@@ -1,102 +1,240 @@
 package api
 
-// Document is an OpenAPI 3.0.1 document, as far as the APIs need one.
-type Document struct {
-	OpenAPI string           `json:"openapi"`
-	Info    Info             `json:"info"`
-	Servers []ServerAddress  `json:"servers,omitempty"`
-	Paths   map[string]Paths `json:"paths"`
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/tsgo/tsgo/pkg/fault"
+)
+
+// Addresses are where a server's APIs are, as URLs; empty where unknown.
+type Addresses struct{ Inference, Management, Metrics string }
+
+// API names one of the three.
+type API string
+
+// The APIs, as they are called in a document's list of servers.
+const (
+	Inference  API = "inference"
+	Management API = "management"
+	Metrics    API = "metrics"
+)
+
+// servers lists the addresses that are known, own first: that is the one which the document's paths are under.
+func (a Addresses) servers(own API) []Server {
+	all := []Server{{a.Inference, Inference}, {a.Management, Management}, {a.Metrics, Metrics}}
+	var list []Server
+	for _, mine := range []bool{true, false} {
+		for _, s := range all {
+			if s.URL != "" && (s.Description == own) == mine {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
 }
 
-// Info names a document.
-type Info struct {
-	Title   string `json:"title"`
-	Version string `json:"version"`
-}
-
-// ServerAddress is where one of the three APIs answers. The description is inference, management or metrics.
-type ServerAddress struct {
+// Server is an address of a document.
+type Server struct {
 	URL         string `json:"url"`
-	Description string `json:"description"`
+	Description API    `json:"description"`
 }
 
-// Paths are a path's operations by method, in lower case.
-type Paths map[string]Operation
+// Document is an OpenAPI document, version 3.0.1. What it lists keeps its order.
+type Document struct {
+	OpenAPI    string                       `json:"openapi"`
+	Info       Info                         `json:"info"`
+	Servers    []Server                     `json:"servers,omitempty"`
+	Paths      Ordered[*Ordered[Operation]] `json:"paths"`
+	Components Components                   `json:"components"`
+}
 
-// Operation is one thing to ask.
+// Info heads a document.
+type Info struct {
+	Title       string `json:"title"`
+	Description string `json:"description,omitempty"`
+	Version     string `json:"version"`
+}
+
+// Components are what operations share.
+type Components struct {
+	Schemas Ordered[Schema] `json:"schemas"`
+}
+
+// Operation is what one method of a path does. Its failures are added by [Document.Add].
 type Operation struct {
-	OperationID string            `json:"operationId"`
-	Description string            `json:"description,omitempty"`
-	Deprecated  bool              `json:"deprecated,omitempty"`
-	Parameters  []Parameter       `json:"parameters,omitempty"`
-	RequestBody *RequestBody      `json:"requestBody,omitempty"`
-	Responses   map[string]Answer `json:"responses"`
+	ID         string           `json:"operationId"`
+	Summary    string           `json:"summary,omitempty"`
+	Deprecated bool             `json:"deprecated,omitempty"`
+	Parameters []Parameter      `json:"parameters,omitempty"`
+	Body       *Body            `json:"requestBody,omitempty"`
+	Responses  Ordered[Content] `json:"responses"` // by status
 }
 
-// Parameter is a part of a path, or of a query.
+// Parameter is one of an operation.
 type Parameter struct {
 	Name        string `json:"name"`
-	In          string `json:"in"`
+	In          string `json:"in"` // path or query
 	Description string `json:"description,omitempty"`
 	Required    bool   `json:"required,omitempty"`
 	Schema      Schema `json:"schema"`
 }
 
-// Schema is a type.
-type Schema struct {
-	Type    string `json:"type"`
-	Format  string `json:"format,omitempty"`
-	Default any    `json:"default,omitempty"`
+// Body is what an operation reads.
+type Body struct {
+	Description string         `json:"description,omitempty"`
+	Required    bool           `json:"required,omitempty"`
+	Content     Ordered[Media] `json:"content"` // by media type
 }
 
-// RequestBody is what a request may carry, by content type.
-type RequestBody struct {
-	Required bool             `json:"required,omitempty"`
-	Content  map[string]Media `json:"content"`
+// Content is what an operation answers.
+type Content struct {
+	Description string         `json:"description"`
+	Content     Ordered[Media] `json:"content,omitempty"` // by media type
 }
 
-// Media is one form of a body.
+// Media is the form of a body.
 type Media struct {
 	Schema Schema `json:"schema"`
 }
 
-// Answer is what a status means.
-type Answer struct {
-	Description string `json:"description"`
+// Schema is a type. The zero value is any.
+type Schema struct {
+	Ref        string          `json:"$ref,omitempty"`
+	Type       string          `json:"type,omitempty"`
+	Format     string          `json:"format,omitempty"`
+	Default    any             `json:"default,omitempty"`
+	Enum       []string        `json:"enum,omitempty"`
+	Items      *Schema         `json:"items,omitempty"`
+	Required   []string        `json:"required,omitempty"`
+	Properties Ordered[Schema] `json:"properties,omitempty"`
 }
 
-// NewDocument returns a document with the operations that every API has.
-func NewDocument(title, version string, servers []ServerAddress) Document {
-	ok := map[string]Answer{"200": {"OK"}}
-	return Document{
-		OpenAPI: "3.0.1", Info: Info{title, version}, Servers: servers,
-		Paths: map[string]Paths{
-			"/":                {"options": {OperationID: "apiDescription", Description: "Get the openapi description.", Responses: ok}},
-			"/api-description": {"get": {OperationID: "api-description", Description: "Get the openapi description.", Deprecated: true, Responses: ok}},
+// Ordered is a JSON object that keeps its order.
+type Ordered[T any] []Entry[T]
+
+// Entry is one of an [Ordered].
+type Entry[T any] struct {
+	Key   string
+	Value T
+}
+
+// MarshalJSON writes the object.
+func (o Ordered[T]) MarshalJSON() ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	out.WriteByte('{')
+	for i, entry := range o {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		if err := e.Encode(entry.Key); err != nil {
+			return nil, err
+		}
+		out.WriteByte(':')
+		if err := e.Encode(entry.Value); err != nil {
+			return nil, err
+		}
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
+
+// errorSchema is the name of the schema of a failure's body.
+const errorSchema = "Error"
+
+// NewDocument returns a document without paths.
+func NewDocument(info Info, own API, addresses Addresses) *Document {
+	failure := Schema{
+		Type: "object", Required: []string{"code", "type"},
+		Properties: Ordered[Schema]{
+			{"code", Schema{Type: "integer", Format: "int32"}}, {"type", Schema{Type: "string"}}, {"message", Schema{Type: "string"}},
 		},
+	}
+	return &Document{
+		OpenAPI:    "3.0.1",
+		Info:       info,
+		Servers:    addresses.servers(own),
+		Paths:      Ordered[*Ordered[Operation]]{},
+		Components: Components{Schemas: Ordered[Schema]{{errorSchema, failure}}},
 	}
 }
 
-// PathParameter is a required part of a path.
+// Add adds an operation. The method is in lower case, as the format wants it.
+func (d *Document) Add(path, method string, op Operation) {
+	failure := Content{Description: "what went wrong", Content: JSONContent(Schema{Ref: "#/components/schemas/" + errorSchema})}
+	op.Responses = append(op.Responses[:len(op.Responses):len(op.Responses)], Entry[Content]{"default", failure})
+	for _, item := range d.Paths {
+		if item.Key == path {
+			*item.Value = append(*item.Value, Entry[Operation]{method, op})
+			return
+		}
+	}
+	d.Paths = append(d.Paths, Entry[*Ordered[Operation]]{path, &Ordered[Operation]{{method, op}}})
+}
+
+// AddDescription adds the operations that give the document itself.
+func (d *Document) AddDescription() {
+	answer := Responses(http.StatusOK, "this document", Schema{Type: "object"})
+	d.Add("/", "options", Operation{ID: "apiDescription", Summary: "Describes this API.", Responses: answer})
+	d.Add("/api-description", "get", Operation{
+		ID: "api-description", Summary: "Describes this API; OPTIONS / does so too.", Deprecated: true, Responses: answer,
+	})
+}
+
+// Responses returns one response, in JSON.
+func Responses(code int, description string, schema Schema) Ordered[Content] {
+	return Ordered[Content]{{strconv.Itoa(code), Content{Description: description, Content: JSONContent(schema)}}}
+}
+
+// JSONContent returns the content of a body in JSON.
+func JSONContent(schema Schema) Ordered[Media] {
+	return Ordered[Media]{{"application/json", Media{Schema: schema}}}
+}
+
+// StatusSchema returns the schema of what [WriteStatus] writes.
+func StatusSchema() Schema {
+	return Schema{Type: "object", Required: []string{"status"}, Properties: Ordered[Schema]{{"status", Schema{Type: "string"}}}}
+}
+
+// PathParameter returns a parameter that stands in the path.
 func PathParameter(name, description string) Parameter {
 	return Parameter{Name: name, In: "path", Description: description, Required: true, Schema: Schema{Type: "string"}}
 }
 
-// QueryParameter is a part of a query that may be missing.
-func QueryParameter(name, kind, description string) Parameter {
-	return Parameter{Name: name, In: "query", Description: description, Schema: Schema{Type: kind}}
+// QueryParameter returns a parameter that may stand in the query.
+func QueryParameter(name, description string, schema Schema) Parameter {
+	return Parameter{Name: name, In: "query", Description: description, Schema: schema}
 }
 
-// Answers are the statuses of an operation: 200 and what is usual.
-func Answers(ok string, codes ...string) map[string]Answer {
-	words := map[string]string{
-		"202": "Accepted", "206": "Workers are still starting", "400": "Bad request", "403": "The default version goes last",
-		"404": "Model not found", "405": "Not allowed", "408": "Timed out", "409": "Exists already", "413": "Too large",
-		"500": "Internal server error", "501": "Not supported", "503": "No worker, or a full queue",
+// ReadAddresses reads the addresses of a document that a server gave: the client's end of [NewDocument]. Those that the
+// document does not tell are empty. It returns [fault.Unavailable] for what is no document.
+func ReadAddresses(document io.Reader) (Addresses, error) {
+	var read struct {
+		OpenAPI string
+		Servers []Server
 	}
-	all := map[string]Answer{"200": {ok}}
-	for _, code := range codes {
-		all[code] = Answer{words[code]}
+	if err := json.NewDecoder(document).Decode(&read); err != nil {
+		return Addresses{}, fmt.Errorf("%w: the server's description of its API: %w", fault.Unavailable, err)
 	}
-	return all
+	if read.OpenAPI == "" {
+		return Addresses{}, fmt.Errorf("%w: what the server gave as the description of its API is none", fault.Unavailable)
+	}
+	var found Addresses
+	for _, s := range read.Servers {
+		switch s.Description {
+		case Inference:
+			found.Inference = s.URL
+		case Management:
+			found.Management = s.URL
+		case Metrics:
+			found.Metrics = s.URL
+		}
+	}
+	return found, nil
 }

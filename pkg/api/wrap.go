@@ -1,12 +1,16 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -17,65 +21,103 @@ type Options struct {
 	Log     *slog.Logger      // defects, once each; nil: none
 	Access  *slog.Logger      // one line a request; nil: none
 	Observe func(status int)  // told the status of every answer; nil: nobody looks
-	Header  map[string]string // added to every answer: CORS
+	Header  map[string]string // added to every answer that does not set them itself: CORS; an empty value adds nothing
 	MaxBody int64             // bytes; 0: no limit
 }
 
-// Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; an error becomes a body with
-// its status, a panic a failure of this request alone; and one access line is written.
+// Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a body over the limit is
+// refused; an error becomes a body with its status, a panic a failure of this request alone; and one access line is
+// written. An answer that fails after a part of it has gone out ends the connection, so that nobody takes it for a whole.
 func Wrap(next HandlerFunc, opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start, id := time.Now(), newID()
-		r = r.WithContext(context.WithValue(r.Context(), idKey{}, id))
-		out := &recorder{ResponseWriter: w}
-		opts.prepare(out, id)
-		if opts.MaxBody > 0 {
-			r.Body = http.MaxBytesReader(w, r.Body, opts.MaxBody)
+	h := &wrapped{next: next, Options: opts, header: map[string][]string{
+		"Pragma":        {"no-cache"},
+		"Cache-Control": {"no-cache; no-store, must-revalidate, private"},
+		"Expires":       {"Thu, 01 Jan 1970 00:00:00 UTC"},
+	}}
+	for name, value := range opts.Header {
+		if value != "" {
+			h.header[http.CanonicalHeaderKey(name)] = []string{value}
 		}
-		if err := call(next, out, r); err != nil {
-			opts.fail(out, r, err, id)
-		}
-		if opts.Observe != nil {
-			opts.Observe(out.status())
-		}
-		if opts.Access != nil {
-			opts.Access.Info("access", "line", fmt.Sprintf("/%s %q %d %d", r.RemoteAddr, r.Method+" "+r.RequestURI+" "+r.Proto,
-				out.status(), time.Since(start).Milliseconds()), "request", id)
-		}
-	})
+	}
+	return h
 }
 
-// prepare sets the headers that every answer has.
-func (o Options) prepare(w http.ResponseWriter, id string) {
-	header := w.Header()
-	header.Set("X-Request-Id", id)
-	header.Set("Pragma", "no-cache")
-	header.Set("Cache-Control", "no-cache; no-store, must-revalidate, private")
-	header.Set("Expires", "Thu, 01 Jan 1970 00:00:00 UTC")
-	for name, value := range o.Header {
-		header.Set(name, value)
+type wrapped struct {
+	Options
+
+	next   HandlerFunc
+	header map[string][]string // what every answer has; shared by all, so a value is replaced and never written to
+}
+
+// ServeHTTP answers one request.
+func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start, id := time.Now(), newID()
+	r = r.WithContext(context.WithValue(r.Context(), idKey{}, id))
+	out := &recorder{ResponseWriter: w}
+	defer h.finish(out, r, start)
+	header := out.Header()
+	for name, values := range h.header {
+		header[name] = values
 	}
+	header["X-Request-Id"] = []string{id}
+	if err := h.answer(out, r); err != nil {
+		h.fail(out, r, err)
+	}
+}
+
+// answer calls next, with a limited body.
+func (h *wrapped) answer(w *recorder, r *http.Request) error {
+	if h.MaxBody > 0 {
+		if r.ContentLength > h.MaxBody {
+			w.Header().Set("Connection", "close") // rather than read it all
+			return fmt.Errorf("%w: the body has %d bytes, at most %d are taken", fault.TooLarge, r.ContentLength, h.MaxBody)
+		}
+		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, h.MaxBody)
+	}
+	return call(h.next, w, r)
+}
+
+// finish tells of a request that is over, however it ended.
+func (h *wrapped) finish(w *recorder, r *http.Request, start time.Time) {
+	if h.Observe != nil {
+		h.Observe(w.status())
+	}
+	if ctx := r.Context(); h.Access != nil && h.Access.Enabled(ctx, slog.LevelInfo) {
+		h.Access.LogAttrs(ctx, slog.LevelInfo, "access",
+			slog.String("line", accessLine(r, w.status(), time.Since(start))), slog.String("request", RequestID(ctx)))
+	}
+}
+
+// accessLine is TorchServe's: the caller, the request's first line, the status, the milliseconds.
+func accessLine(r *http.Request, status int, took time.Duration) string {
+	return fmt.Sprintf("/%s %s %d %d", r.RemoteAddr, strconv.Quote(r.Method+" "+r.RequestURI+" "+r.Proto), status, took.Milliseconds())
 }
 
 // retryAfter is how many seconds an overloaded server asks its callers to wait.
 const retryAfter = "1"
 
-// fail writes an error as the answer, unless part of an answer has gone out.
-func (o Options) fail(w *recorder, r *http.Request, err error, id string) {
-	kind := fault.Of(err)
+// fail writes an error as the answer. Where a part of an answer has gone out it ends the connection.
+func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
+	kind, id := fault.Of(err), RequestID(r.Context())
 	if kind == fault.Internal {
-		o.Log.Error("request failed", "request", id, "method", r.Method, "uri", r.RequestURI, "err", err)
+		h.Log.Error("request failed", "request", id, "method", r.Method, "uri", r.RequestURI, "err", err)
 	}
 	if w.code != 0 {
-		return
+		panic(http.ErrAbortHandler)
+	}
+	header := w.Header()
+	header.Del("Content-Encoding") // of the answer that is not given
+	switch kind {
+	case fault.Unavailable:
+		header.Set("Retry-After", retryAfter)
+	case fault.Unauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
+	default:
 	}
 	code, name := status(kind)
-	if kind == fault.Unavailable {
-		w.Header().Set("Retry-After", retryAfter)
-	}
 	_ = WriteJSON(w, code, body{Code: code, Type: name, Message: message(err, id)}) // strings and a number always encode
 }
 
@@ -97,29 +139,48 @@ func call(next HandlerFunc, w http.ResponseWriter, r *http.Request) (err error) 
 type recorder struct {
 	http.ResponseWriter
 
-	code int
+	code int // 0: nothing has gone out
 }
 
 func (w *recorder) WriteHeader(code int) {
-	if w.code == 0 && code >= http.StatusOK {
-		w.code = code
+	if code >= http.StatusOK {
+		w.begin(code)
 	}
 	w.ResponseWriter.WriteHeader(code)
 }
 
 func (w *recorder) Write(p []byte) (int, error) {
-	if w.code == 0 {
-		w.code = http.StatusOK
-	}
+	w.begin(http.StatusOK)
 	return w.ResponseWriter.Write(p) //nolint:wrapcheck // it is the same writer to its caller
 }
 
-// Unwrap lets http.ResponseController reach what is wrapped.
+// FlushError sends what has been written. [http.ResponseController] calls it.
+func (w *recorder) FlushError() error {
+	w.begin(http.StatusOK)
+	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:wrapcheck // it is the same writer to its caller
+}
+
+// Hijack takes the connection over. [http.ResponseController] calls it.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.begin(http.StatusSwitchingProtocols)
+	}
+	return conn, buffered, err //nolint:wrapcheck // it is the same writer to its caller
+}
+
+// Unwrap lets [http.ResponseController] reach the rest of what is wrapped.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *recorder) begin(code int) {
+	if w.code == 0 {
+		w.code = code
+	}
+}
 
 func (w *recorder) status() int {
 	if w.code == 0 {
-		return http.StatusOK
+		return http.StatusOK // what net/http sends for a handler that writes nothing
 	}
 	return w.code
 }
@@ -137,5 +198,12 @@ func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	text := make([]byte, 0, 36)
+	for i, end := range [...]int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, b[[...]int{0, 4, 6, 8, 10}[i]:end])
+	}
+	return string(text)
 }

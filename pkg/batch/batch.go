@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
@@ -135,7 +134,7 @@ func (b *Batcher) stop(reason error) error {
 		return nil
 	}
 	left := b.admitted
-	refusal := fmt.Errorf("%w: %w", fault.Unavailable, model.ErrClosed)
+	refusal := model.ErrClosed
 	b.stopped = true
 	for b.queue.len > 0 {
 		b.admitted--

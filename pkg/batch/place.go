@@ -21,11 +21,11 @@ func (b *Batcher) Enter() (Place, error) {
 	defer b.mu.Unlock()
 	switch {
 	case b.closed:
-		return Place{}, fmt.Errorf("%w: %w", fault.Unavailable, model.ErrClosed)
+		return Place{}, model.ErrClosed
 	case b.wanted == 0:
-		return Place{}, fmt.Errorf("%w: %w", fault.Unavailable, model.ErrNoWorker)
+		return Place{}, model.ErrNoWorker
 	case b.opts.Queue > 0 && b.admitted >= b.opts.Queue:
-		return Place{}, fmt.Errorf("%w: %d requests wait, %w", fault.Unavailable, b.admitted, model.ErrQueueFull)
+		return Place{}, fmt.Errorf("%w (%d requests wait)", model.ErrQueueFull, b.admitted)
 	}
 	b.admitted++
 	return Place{b}, nil
@@ -102,7 +102,7 @@ func (b *Batcher) push(e *entry) {
 	defer b.mu.Unlock()
 	if b.stopped {
 		b.admitted--
-		e.tell(model.Result{Err: fmt.Errorf("%w: %w", fault.Unavailable, model.ErrClosed)})
+		e.tell(model.Result{Err: model.ErrClosed})
 		return
 	}
 	e.came = time.Now()

@@ -266,17 +266,24 @@ func (c *Client) discover(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var d api.Document
+	var d description
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(text, &d) != nil || d.OpenAPI == "" {
 		return nil, fmt.Errorf("%w: %s answers, but not as a model server (%s to /api-description)", fault.Unavailable, c.server.Host, resp.Status)
 	}
 	apis := c.guess(d)
 	for _, s := range d.Servers {
 		if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
-			apis[s.Description] = c.reachable(u)
+			apis[string(s.Description)] = c.reachable(u)
 		}
 	}
 	return apis, nil
+}
+
+// description is what a client reads of an API's document.
+type description struct {
+	OpenAPI string                     `json:"openapi"`
+	Servers []api.Server               `json:"servers"`
+	Paths   map[string]json.RawMessage `json:"paths"`
 }
 
 // reachable returns the URL of an address that a server tells of itself: where it listens on every interface, or on its
@@ -289,7 +296,7 @@ func (c *Client) reachable(u *url.URL) string {
 }
 
 // guess returns the three APIs by the usual offsets from the one that was asked, which its document's paths tell.
-func (c *Client) guess(d api.Document) map[string]string {
+func (c *Client) guess(d description) map[string]string {
 	order := []string{inferenceAPI, managementAPI, metricsAPI}
 	asked := 0
 	if _, ok := d.Paths["/models"]; ok {

@@ -111,7 +111,7 @@ func TestReadInput(t *testing.T) {
 		{"lists in JSON", []model.Input{{Name: "body", ContentType: "Application/JSON", Data: []byte("[1,2]")}}, "", true, ""},
 		{"tensor", []model.Input{{Name: "x", Tensor: &floats}}, "", true, ""},
 		{"nothing", nil, "", false, "no input"},
-		{"empty", []model.Input{{Name: "body"}}, "", false, `input "body" is empty`},
+		{"empty", []model.Input{{Name: "body"}}, "", false, "the input is empty"},
 		{"text that is not base64", []model.Input{{Name: "body", ContentType: "text/plain", Data: []byte("?")}}, "", false, "read as base64"},
 		{"another object", []model.Input{{Name: "body", ContentType: "application/json", Data: []byte(`{"a":1}`)}}, "", false, `{"b64": "..."}`},
 		{"wrong tensor", []model.Input{{Name: "x", Tensor: &ints}}, "", false, "int64[1 2], the network takes x float32"},

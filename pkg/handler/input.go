@@ -33,7 +33,7 @@ func ReadInput(req *model.Request, want engine.Value) (Content, error) {
 		t, err := Batched(*in.Tensor, want)
 		return Content{Tensor: &t}, err
 	case len(in.Data) == 0:
-		return Content{}, fmt.Errorf("%w: input %q is empty", fault.Invalid, in.Name)
+		return Content{}, fmt.Errorf("%w: the input is empty: it has no bytes", fault.Invalid)
 	case strings.EqualFold(in.ContentType, "application/json"):
 		return fromJSON(in.Data, want)
 	case strings.HasPrefix(in.ContentType, "text/"):

@@ -4,7 +4,6 @@ package model
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -134,9 +133,9 @@ type Predictor interface {
 	Predict(ctx context.Context, ref Ref, req *Request) (*Response, error)
 }
 
-// Why a request is refused at once: each is in the chain of a [fault.Unavailable].
+// Why a request is refused at once. Each is a [fault.Unavailable].
 var (
-	ErrNoWorker  = errors.New("no worker serves this model: give it one or more")
-	ErrQueueFull = errors.New("the queue is full: try again later")
-	ErrClosed    = errors.New("shutting down")
+	ErrNoWorker  = fmt.Errorf("%w: no worker serves this model: give it one or more", fault.Unavailable)
+	ErrQueueFull = fmt.Errorf("%w: the queue is full: try again later", fault.Unavailable)
+	ErrClosed    = fmt.Errorf("%w: shutting down", fault.Unavailable)
 )

@@ -102,9 +102,13 @@ func factory(m archive.Manifest, handlers map[string]handler.Factory) (handler.F
 		name = GuessedHandler
 	}
 	build, ok := handlers[name]
+	if !ok && strings.Contains(name, ".py") {
+		return nil, fmt.Errorf("%w: handler %q is Python, which does not run here: take a built-in handler (%s), or write it in Go",
+			fault.Unsupported, name, strings.Join(slices.Sorted(maps.Keys(handlers)), ", "))
+	}
 	if !ok {
 		known := slices.Sorted(maps.Keys(handlers))
-		return nil, fmt.Errorf("handler %q%s: %w (there are %s)", name, nearest.Hint(name, known), fault.Unsupported, strings.Join(known, ", "))
+		return nil, fmt.Errorf("%w: there is no handler %q%s (there are %s)", fault.Unsupported, name, nearest.Hint(name, known), strings.Join(known, ", "))
 	}
 	return build, nil
 }

@@ -15,7 +15,7 @@ func (m *Models) Register(ctx context.Context, r model.Registration) (model.Outc
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
-		return model.Outcome{}, fmt.Errorf("register %s: %w: %w", r.URL, fault.Unavailable, model.ErrClosed)
+		return model.Outcome{}, fmt.Errorf("register %s: %w", r.URL, model.ErrClosed)
 	}
 	if r.Async {
 		m.loads.Add(1)
@@ -93,7 +93,7 @@ func (m *Models) publish(runner Runner, r model.Registration, start time.Time) (
 	f := (*m.served.Load())[ref.Name]
 	switch _, served := f.versions[ref.Version]; {
 	case m.closed:
-		return model.Outcome{}, fmt.Errorf("model %s: %w: %w", ref, fault.Unavailable, model.ErrClosed)
+		return model.Outcome{}, fmt.Errorf("model %s: %w", ref, model.ErrClosed)
 	case served:
 		return model.Outcome{}, &model.ConflictError{Ref: ref}
 	}

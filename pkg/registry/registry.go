@@ -195,12 +195,12 @@ func (m *Models) InputNames(ref model.Ref) []string {
 }
 
 // Only returns the one model that is served, if there is one and no other.
-func (m *Models) Only() (ref model.Ref, single bool) {
-	served := *m.served.Load()
-	for name := range served {
-		ref.Name = name
+func (m *Models) Only() (name string, single bool) {
+	names := slices.Collect(maps.Keys(*m.served.Load()))
+	if len(names) != 1 {
+		return "", false
 	}
-	return ref, len(served) == 1
+	return names[0], true
 }
 
 // Close takes every model away. Requests under way end first, until ctx does.
@@ -287,7 +287,7 @@ func (m *Models) Describe(ctx context.Context, ref model.Ref, d model.Descriptio
 	status := v.status(v.ref.Version == f.def)
 	if d.Customized {
 		if has, _ := v.workers(); has == 0 {
-			return nil, fmt.Errorf("describe model %s: %w: %w", v.ref, fault.Unavailable, model.ErrNoWorker)
+			return nil, fmt.Errorf("describe model %s: %w", v.ref, model.ErrNoWorker)
 		}
 		if status.Customized, err = v.runner.Describe(ctx); err != nil {
 			return nil, fmt.Errorf("describe model %s: %w", v.ref, err)

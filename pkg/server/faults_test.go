@@ -89,7 +89,7 @@ func TestHalfABody(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the server does not say why it gives up: %v", err)
 	}
-	if r.code != http.StatusBadRequest || !bytes.Contains(r.body, []byte("ends early")) {
+	if r.code != http.StatusRequestTimeout || !bytes.Contains(r.body, []byte("did not come in time")) {
 		t.Errorf("half a body: %d %s", r.code, r.body)
 	}
 	predictable(t, s)

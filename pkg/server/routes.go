@@ -13,22 +13,21 @@ import (
 // handler returns one of the three APIs.
 func (s *Server) handler(what string) http.Handler {
 	wrap := api.Options{Log: s.log, Access: s.opts.Access, Observe: s.metrics.Status, Header: s.opts.Header, MaxBody: s.opts.MaxBody}
-	servers := []api.ServerAddress{
-		{URL: "http://" + s.addrs.Inference, Description: "inference"},
-		{URL: "http://" + s.addrs.Management, Description: "management"},
-	}
+	addresses := api.Addresses{Inference: "http://" + s.addrs.Inference, Management: "http://" + s.addrs.Management}
 	if s.addrs.Metrics != "" {
-		servers = append(servers, api.ServerAddress{URL: "http://" + s.addrs.Metrics, Description: "metrics"})
+		addresses.Metrics = "http://" + s.addrs.Metrics
 	}
 	switch what {
 	case "inference":
-		return api.Wrap(inference.New(ready{s.models, s}, inference.Options{Params: s.opts.Params, Version: s.opts.Version, Servers: servers}), wrap)
+		return inference.New(ready{s.models, s}, inference.Options{
+			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only, Version: s.opts.Version, Addresses: addresses,
+		})
 	case "management":
 		return api.Wrap(management.New(s.models, management.Options{
-			ModelAPI: s.opts.ModelAPI, Version: s.opts.Version, Servers: servers, Log: s.log,
+			ModelAPI: s.opts.ModelAPI, Version: s.opts.Version, Addresses: addresses, Log: s.log,
 		}), wrap)
 	}
-	return api.Wrap(metrics.New(s.metrics.Gatherer(), metrics.Options{Version: s.opts.Version, Servers: servers}), wrap)
+	return metrics.New(s.metrics.Gatherer(), metrics.Options{API: wrap, Version: s.opts.Version, Addresses: addresses})
 }
 
 // ready is the models of a server, which are not ready while the server stops.

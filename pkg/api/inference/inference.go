@@ -1,187 +1,192 @@
-// Package inference is the inference API: TorchServe's routes for predictions, explanations and health. The route alone
-// decides whether a request is explained.
+// Package inference is the API that answers requests: predictions, explanations and health, under TorchServe's routes. It
+// makes of each HTTP request a model.Request and of each answer an HTTP answer; what models there are and how they
+// answer is behind [Models].
 package inference
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
+	"strconv"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// Models is what the API asks.
+// Models is what answers. It is safe for concurrent use.
 type Models interface {
 	model.Predictor
-
-	Ready() error                       // what /ping tells
-	InputNames(ref model.Ref) []string  // of a model's network; nil where it is not known
-	Only() (ref model.Ref, single bool) // the one model that there is, for routes that name none
+	// Ready returns nil when all that should answer can, and otherwise what cannot. It is what /ping tells.
+	Ready() error
+	// Describe is [model.Manager]'s.
+	Describe(ctx context.Context, ref model.Ref, d model.Description) ([]model.Status, error)
 }
 
-// Options are what the API needs beside the models.
+// DefaultMaxBody is how many bytes a body may have where nothing else is said; TorchServe's number.
+const DefaultMaxBody = 6553500
+
+// Options are the settings of the API.
 type Options struct {
-	Params  []string            // the names of parameters: in a query, and in a form unless an input has that name
-	MaxBody int64               // bytes of a body, for the message that refuses one; the caller sets the limit
-	Version string              // of the program
-	Servers []api.ServerAddress // of all three APIs
+	API api.Options // a MaxBody of 0 is [DefaultMaxBody]
+
+	// Params are the names that a query or a form gives to the method or the handler, and not to the network: target,
+	// method, top_k and the like.
+	Params []string
+	// Inputs tells the names of a model's inputs. A field of such a name is an input, even if it is one of Params; nil: of
+	// no model.
+	Inputs func(ref model.Ref) []string
+	// DefaultModel tells the model that /invocations asks where the request names none; nil: there is none.
+	DefaultModel func() (name string, ok bool)
+
+	Version   string        // of the server, for the description of the API
+	Addresses api.Addresses // for the description of the API
 }
 
-// New returns the API's routes.
-func New(m Models, opts Options) api.HandlerFunc { return (&routes{m, opts}).serve }
+// New returns the API's handler.
+func New(models Models, opts Options) http.Handler {
+	if opts.API.MaxBody == 0 {
+		opts.API.MaxBody = DefaultMaxBody
+	}
+	if opts.Inputs == nil {
+		opts.Inputs = func(model.Ref) []string { return nil }
+	}
+	if opts.DefaultModel == nil {
+		opts.DefaultModel = func() (string, bool) { return "", false }
+	}
+	opts.Params = slices.Clone(opts.Params)
+	s := &service{models: models, Options: opts}
+	return api.Wrap(s.serve, opts.API)
+}
 
-type routes struct {
+type service struct {
+	Options
+
 	models Models
-	opts   Options
 }
 
-// serve finds the route. Which method a prediction has does not matter, as it does not to TorchServe.
-func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
+// serve answers one request.
+func (s *service) serve(w http.ResponseWriter, r *http.Request) error {
 	path, err := api.Segments(r)
 	if err != nil {
 		return err
 	}
-	if len(path) == 0 {
-		if r.Method != http.MethodOptions {
-			return api.NoMethod()
-		}
-		return a.describe(w)
-	}
-	switch path[0] {
-	case "api-description":
-		return a.describe(w)
-	case "ping":
-		return a.ping(w)
-	case "predictions":
-		return a.named(w, r, model.ModePredict, path[1:], false)
-	case "explanations":
-		return a.named(w, r, model.ModeExplain, path[1:], false)
-	case "invocations":
-		return a.invocations(w, r)
-	}
-	return a.legacy(w, r, path)
-}
-
-// legacy are the routes that begin with a model's name, or with /models.
-func (a *routes) legacy(w http.ResponseWriter, r *http.Request, path []string) error {
 	switch {
-	case len(path) == 3 && path[0] == "models" && path[2] == "invoke":
-		return a.named(w, r, model.ModePredict, path[1:2], true)
-	case len(path) == 2 && path[1] == "predict":
-		return a.named(w, r, model.ModePredict, path[:1], true)
-	case len(path) == 3 && path[2] == "predict":
-		return a.named(w, r, model.ModePredict, path[:2], true)
+	case len(path) == 0 && r.Method != http.MethodOptions:
+		return api.NoMethod(w, http.MethodOptions)
+	case len(path) == 0, len(path) == 1 && path[0] == "api-description":
+		return api.WriteJSON(w, http.StatusOK, s.document())
+	case path[0] == "ping":
+		return s.ping(w)
 	}
-	return api.NoRoute()
-}
-
-// named asks the model that the path names: /{model}[/{version}[/...]].
-func (a *routes) named(w http.ResponseWriter, r *http.Request, mode model.Mode, path []string, query bool) error {
-	if len(path) == 0 {
+	c, ok := route(path)
+	if !ok {
 		return api.NoRoute()
 	}
-	ref := model.Ref{Name: path[0]}
-	if len(path) > 1 {
-		ref.Version = path[1]
+	if err := s.ask(w, r, &c); err != nil {
+		return api.About(err, c.ref)
 	}
-	if ref.Check() != nil { // such a name cannot be that of a model
-		return api.About(fmt.Errorf("model %q: %w", ref.Name, fault.NoModel), ref)
-	}
-	if r.Method == http.MethodOptions {
-		return a.describeModel(w, ref)
-	}
-	body, err := a.read(r, query)
-	if err != nil {
-		return err
-	}
-	return a.ask(w, r, ref, mode, body)
+	return nil
 }
 
-// invocations asks the model that the query or the form names, or the only one.
-func (a *routes) invocations(w http.ResponseWriter, r *http.Request) error {
-	body, err := a.read(r, true)
-	if err != nil {
-		return err
-	}
-	name, ok := body.take("model_name")
-	ref := model.Ref{Name: name}
-	if !ok {
-		if ref, ok = a.models.Only(); !ok {
-			return api.Words(fault.Invalid, "Parameter model_name is required.")
-		}
-	}
-	return a.ask(w, r, ref, model.ModePredict, body)
-}
-
-func (a *routes) ping(w http.ResponseWriter) error {
-	if a.models.Ready() != nil {
+// ping tells whether all models can answer.
+func (s *service) ping(w http.ResponseWriter) error {
+	if err := s.models.Ready(); err != nil {
 		return api.WriteStatus(w, http.StatusInternalServerError, "Unhealthy")
 	}
 	return api.WriteStatus(w, http.StatusOK, "Healthy")
 }
 
-// ask makes the request, or one for each of several instances, and writes the answer.
-func (a *routes) ask(w http.ResponseWriter, r *http.Request, ref model.Ref, mode model.Mode, b body) error {
-	inputs, params := a.split(b, ref)
-	req := &model.Request{ID: api.RequestID(r.Context()), Mode: mode, Inputs: inputs, Params: params, Header: visible(r.Header)}
-	if instances, ok, err := instancesOf(req); err != nil {
-		return err
-	} else if ok {
-		return a.askAll(w, r, ref, instances)
-	}
-	resp, err := a.models.Predict(r.Context(), ref, req)
+// ask answers a request to a model.
+func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
+	query, err := api.Query(r)
 	if err != nil {
-		return refused(err, ref)
+		return err
 	}
-	write(w, resp)
+	if r.Method == http.MethodOptions {
+		return s.describe(w, r, c, query)
+	}
+	inputs, err := c.read(r, query)
+	if err != nil {
+		return err
+	}
+	if inputs, err = s.name(c, query, inputs); err != nil {
+		return err
+	}
+	q, err := s.question(r, c, query, inputs)
+	if err != nil {
+		return err
+	}
+	resp, err := q.answer(r.Context(), s.models)
+	if err != nil {
+		return err
+	}
+	respond(w, resp)
 	return nil
 }
 
-// write sends an answer as it is.
-func write(w http.ResponseWriter, resp *model.Response) {
+// describe writes the description of a model's own routes.
+func (s *service) describe(w http.ResponseWriter, r *http.Request, c *call, query api.Fields) error {
+	if _, err := s.name(c, query, nil); err != nil {
+		return err
+	}
+	states, err := s.models.Describe(r.Context(), c.ref, model.Description{})
+	if err != nil {
+		return err
+	}
+	if len(states) != 1 {
+		return fmt.Errorf("describe %s: %w: %d versions", c.ref, fault.Internal, len(states))
+	}
+	return api.WriteJSON(w, http.StatusOK, s.modelDocument(states[0].Ref))
+}
+
+// modelName is the field that names the model where the path does not.
+const modelName = "model_name"
+
+// name finds the model where the path does not name it: in the query, in the form, or the default one. It returns the
+// inputs without the name.
+func (s *service) name(c *call, query api.Fields, inputs []model.Input) ([]model.Input, error) {
+	if !c.nameless {
+		return inputs, nil
+	}
+	c.ref.Name, _ = query.Get(modelName)
+	rest := make([]model.Input, 0, len(inputs))
+	for _, in := range inputs {
+		switch {
+		case in.Name != modelName:
+			rest = append(rest, in)
+		case c.ref.Name == "":
+			c.ref.Name = string(in.Data)
+		}
+	}
+	if c.ref.Name != "" {
+		return rest, nil
+	}
+	name, ok := s.DefaultModel()
+	if !ok {
+		return nil, api.Words(fault.Invalid, "Parameter model_name is required.")
+	}
+	c.ref.Name = name
+	return rest, nil
+}
+
+// respond writes an answer.
+func respond(w http.ResponseWriter, resp *model.Response) {
 	header := w.Header()
 	for name, value := range resp.Header {
-		header.Set(name, value)
+		switch http.CanonicalHeaderKey(name) {
+		case "Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id": // the server's own
+		default:
+			header.Set(name, value)
+		}
 	}
 	if resp.ContentType != "" {
 		header.Set("Content-Type", resp.ContentType)
+	} else if header.Get("Content-Type") == "" {
+		header["Content-Type"] = nil // net/http would guess one
 	}
+	header.Set("Content-Length", strconv.Itoa(len(resp.Body)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(resp.Body) // a caller that has gone needs no answer
-}
-
-// refused gives a failure TorchServe's words.
-func refused(err error, ref model.Ref) error {
-	subject := fmt.Sprintf("Model %q", ref.Name)
-	if ref.Version != "" {
-		subject += fmt.Sprintf(" Version %q", ref.Version)
-	}
-	switch {
-	case errors.Is(err, model.ErrNoWorker):
-		return api.Words(err, "%s has no worker to serve inference request. Please use scale workers API to add workers.", subject)
-	case errors.Is(err, model.ErrQueueFull):
-		return api.Words(err, "%s has a full queue: too many requests wait already. Try again later, or add workers.", subject)
-	}
-	return api.About(err, ref)
-}
-
-// visible returns the headers that a handler may see: not the caller's key, and not those by which TorchServe's frontend
-// tells its workers what is asked.
-func visible(header http.Header) map[string][]string {
-	all := maps.Clone(map[string][]string(header))
-	maps.DeleteFunc(all, func(name string, _ []string) bool {
-		return slices.ContainsFunc([]string{"Authorization", "Explain", "Describe"}, func(hidden string) bool {
-			return strings.EqualFold(name, hidden)
-		})
-	})
-	return all
-}
-
-func (a *routes) describe(w http.ResponseWriter) error {
-	return api.WriteJSON(w, http.StatusOK, a.document())
 }

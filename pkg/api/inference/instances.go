@@ -2,97 +2,218 @@ package inference
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
+	"runtime/debug"
 	"sync"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// instancesOf tells whether a request is {"instances": [...]}: then it is one request for each of them.
-func instancesOf(req *model.Request) ([]*model.Request, bool, error) {
-	if len(req.Inputs) != 1 || !strings.EqualFold(req.Inputs[0].ContentType, "application/json") {
+// instancesKey is the member that makes a JSON object several questions at once.
+const instancesKey = "instances"
+
+// readInstances returns the inputs of each instance of a body, and whether it has instances at all: whether it is a JSON
+// object with that member. Anything else is for the handler to read.
+func readInstances(in model.Input) (items [][]model.Input, ok bool, err error) {
+	text := bytes.TrimLeft(in.Data, " \t\r\n")
+	if in.Name != body || in.ContentType != "" && in.ContentType != typeJSON ||
+		len(text) == 0 || text[0] != '{' || !bytes.Contains(text, []byte(`"`+instancesKey+`"`)) {
 		return nil, false, nil
 	}
-	text := bytes.TrimSpace(req.Inputs[0].Data)
-	if !bytes.HasPrefix(text, []byte("{")) || !bytes.Contains(text, []byte(`"instances"`)) {
+	elements := members(text)[instancesKey]
+	if elements == nil {
 		return nil, false, nil
 	}
-	var envelope struct {
-		Instances *[]json.RawMessage `json:"instances"`
+	var list []json.RawMessage
+	if err := json.Unmarshal(elements, &list); err != nil || len(list) == 0 {
+		return nil, false, fmt.Errorf("%w: %s: want a list with at least one element", fault.Invalid, instancesKey)
 	}
-	if err := json.Unmarshal(text, &envelope); err != nil {
-		return nil, false, fmt.Errorf("%w: JSON body: %w", fault.Invalid, err)
+	if len(list) > api.MaxFields {
+		return nil, false, fmt.Errorf("%w: %s has %d elements, at most %d are taken", fault.TooLarge, instancesKey, len(list), api.MaxFields)
 	}
-	if envelope.Instances == nil {
-		return nil, false, nil
+	for i, element := range list {
+		item, err := readInstance(element)
+		if err != nil {
+			return nil, false, fmt.Errorf("instance %d: %w", i, err)
+		}
+		items = append(items, item)
 	}
-	all := *envelope.Instances
-	if len(all) == 0 || len(all) > maxParts {
-		return nil, false, fmt.Errorf("%w: %d instances, want from 1 to %d", fault.Invalid, len(all), maxParts)
-	}
-	requests := make([]*model.Request, len(all))
-	for i, instance := range all {
-		this := *req
-		this.ID = fmt.Sprintf("%s-%d", req.ID, i)
-		this.Inputs = []model.Input{{Name: "body", ContentType: "application/json", Data: unwrapped(instance)}}
-		requests[i] = &this
-	}
-	return requests, true, nil
+	return items, true, nil
 }
 
-// unwrapped returns what an instance holds: {"data": ...} and {"image": ...} stand for their value.
-func unwrapped(instance json.RawMessage) []byte {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(instance, &object) == nil && len(object) == 1 {
-		for _, name := range []string{"data", "image", "image_bytes", "body"} {
-			if inner, ok := object[name]; ok {
-				return inner
+// readInstance returns the inputs of one instance: of an object those that it names, of anything else, a file in base64
+// included, a single one.
+func readInstance(text json.RawMessage) ([]model.Input, error) {
+	if text[0] != '{' {
+		in, err := readValue(body, text)
+		return []model.Input{in}, err
+	}
+	if in, ok, err := readFile(body, text); ok || err != nil {
+		return []model.Input{in}, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("%w: %w", fault.Invalid, err)
+	}
+	var inputs []model.Input
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", fault.Invalid, err)
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, fmt.Errorf("%w: %w", fault.Invalid, err)
+		}
+		in, err := readValue(fmt.Sprint(key), value)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
+
+// readValue returns a JSON value as an input: a string is its text, {"b64": "..."} the bytes of a file, and everything
+// else stays JSON.
+func readValue(name string, value json.RawMessage) (model.Input, error) {
+	switch value[0] {
+	case '{':
+		if in, ok, err := readFile(name, value); ok || err != nil {
+			return in, err
+		}
+	case '"':
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil {
+			return model.Input{}, fmt.Errorf("%w: %w", fault.Invalid, err)
+		}
+		return model.Input{Name: name, ContentType: "text/plain", Data: []byte(text)}, nil
+	}
+	return model.Input{Name: name, ContentType: typeJSON, Data: value}, nil
+}
+
+// readFile reads {"b64": "..."}, and tells whether value is that.
+func readFile(name string, value json.RawMessage) (in model.Input, ok bool, err error) {
+	all := members(value)
+	if len(all) != 1 || all["b64"] == nil {
+		return model.Input{}, false, nil
+	}
+	var data []byte
+	if err := json.Unmarshal(all["b64"], &data); err != nil {
+		return model.Input{}, false, fmt.Errorf("%w: b64: want a file in base64: %w", fault.Invalid, err)
+	}
+	return model.Input{Name: name, Data: data}, true, nil
+}
+
+// members returns the members of a JSON object; nil for what is none.
+func members(text []byte) map[string]json.RawMessage {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil
+	}
+	return all
+}
+
+// together is how many instances of one call are asked at once: enough for full batches, and few enough that one call
+// does not fill a queue.
+const together = 32
+
+// answerAll asks all instances and joins the answers in their order. One that fails fails the call.
+func (q *question) answerAll(ctx context.Context, models model.Predictor) (*model.Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make([]*model.Response, len(q.reqs))
+	failures := make([]error, len(q.reqs))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(together, len(q.reqs)) {
+		workers.Go(func() {
+			for i := range next {
+				if answers[i], failures[i] = predict(ctx, models, q.ref, q.reqs[i]); failures[i] != nil {
+					cancel()
+				}
+			}
+		})
+	}
+	for i := range q.reqs {
+		if ctx.Err() != nil {
+			failures[i] = ctx.Err()
+			break
+		}
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	if err := q.first(failures); err != nil {
+		return nil, err
+	}
+	return q.join(answers), nil
+}
+
+// first returns the failure of the first instance that failed by itself, or else of the first that was stopped.
+func (q *question) first(failures []error) error {
+	var stopped error
+	for i, err := range failures {
+		switch {
+		case err == nil:
+		case fault.Of(err) != fault.Canceled:
+			return q.at(i, err)
+		case stopped == nil:
+			stopped = err
+		}
+	}
+	return stopped
+}
+
+// predict asks the model. A panic is this request's failure, as it would be in the goroutine of the request.
+func predict(ctx context.Context, models model.Predictor, ref model.Ref, req *model.Request) (resp *model.Response, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			resp, err = nil, fmt.Errorf("panic: %v: %w\n%s", cause, fault.Internal, debug.Stack())
+		}
+	}()
+	return models.Predict(ctx, ref, req)
+}
+
+// join makes one answer of several, in the layout that each has alone. An answer that is not JSON is a file in base64.
+// A header is kept where all have the same.
+func (q *question) join(answers []*model.Response) *model.Response {
+	key := "predictions"
+	if q.reqs[0].Mode == model.ModeExplain {
+		key = "explanations"
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "{\n  %q: [", key)
+	for i, a := range answers {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteString("\n    ")
+		if contentType, _ := mediaType(a.ContentType); contentType == typeJSON {
+			out.Write(bytes.ReplaceAll(a.Body, []byte("\n"), []byte("\n    "))) // no string in JSON has a line's end
+		} else {
+			fmt.Fprintf(&out, "{\n      \"b64\": %q\n    }", base64.StdEncoding.EncodeToString(a.Body))
+		}
+	}
+	out.WriteString("\n  ]\n}")
+	return &model.Response{ContentType: typeJSON, Body: out.Bytes(), Header: common(answers)}
+}
+
+// common returns the headers that all answers have alike.
+func common(answers []*model.Response) map[string]string {
+	same := map[string]string{}
+	for name, value := range answers[0].Header {
+		same[name] = value
+		for _, a := range answers[1:] {
+			if other, ok := a.Header[name]; !ok || other != value {
+				delete(same, name)
 			}
 		}
 	}
-	return instance
-}
-
-// askAll asks about several instances at once, so that they can be one batch, and answers them in their order. One that
-// cannot be used fails the call, and is named.
-func (a *routes) askAll(w http.ResponseWriter, r *http.Request, ref model.Ref, requests []*model.Request) error {
-	answers, failures := make([]*model.Response, len(requests)), make([]error, len(requests))
-	var group sync.WaitGroup
-	for i, req := range requests {
-		group.Go(func() { answers[i], failures[i] = a.models.Predict(r.Context(), ref, req) })
-	}
-	group.Wait()
-	for i, err := range failures {
-		if err != nil {
-			return refused(fmt.Errorf("instance %d: %w", i, err), ref)
-		}
-	}
-	key := "predictions"
-	if requests[0].Mode == model.ModeExplain {
-		key = "explanations"
-	}
-	list := make([]json.RawMessage, len(answers))
-	for i, answer := range answers {
-		if !json.Valid(answer.Body) {
-			return fmt.Errorf("%w: instance %d is answered with %s, which is no part of a JSON list; ask for it alone", fault.Unsupported, i, answer.ContentType)
-		}
-		list[i] = answer.Body
-	}
-	return writeList(w, key, list)
-}
-
-// writeList writes {key: [...]} in the layout of the answers themselves.
-func writeList(w http.ResponseWriter, key string, list []json.RawMessage) error {
-	text, err := json.MarshalIndent(map[string][]json.RawMessage{key: list}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the answers: %w", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(text) // a caller that has gone needs no answer
-	return nil
+	return same
 }

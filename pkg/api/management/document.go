@@ -8,81 +8,88 @@ import (
 )
 
 // document is the API's OpenAPI document.
-func (a *routes) document() api.Document {
-	d := api.NewDocument("tsgo management API", a.opts.Version, a.opts.Servers)
-	d.Paths["/models"] = api.Paths{
-		"get": {
-			OperationID: "listModels", Description: "List the names that are served, in their order.",
-			Parameters: []api.Parameter{
-				api.QueryParameter("limit", "integer", "How many at most, up to 100, which it is where nothing is said."),
-				api.QueryParameter("next_page_token", "string", "The nextPageToken of the page before."),
-			},
-			Responses: api.Answers("A page of names", "400"),
+func (a *routes) document() *api.Document {
+	d := api.NewDocument(api.Info{Title: "tsgo management API", Version: a.opts.Version}, api.Management, a.opts.Addresses)
+	d.AddDescription()
+	d.Add("/models", "get", api.Operation{
+		ID: "listModels", Summary: "List the names that are served, in their order.",
+		Parameters: []api.Parameter{
+			integer("limit", "How many at most, up to 100, which it is where nothing is said."),
+			text("next_page_token", "The nextPageToken of the page before."),
 		},
-		"post": registerOperation(),
-	}
+		Responses: api.Responses(http.StatusOK, "a page of names", api.Schema{Type: "object"}),
+	})
+	d.Add("/models", "post", registerOperation())
 	name := api.PathParameter("model_name", "Name of the model.")
 	version := api.PathParameter("model_version", "Version of the model.")
-	unversioned := operations("", name)
-	scale := unversioned["put"]
-	scale.Parameters = append(scale.Parameters, api.QueryParameter("model_version", "string", "Version of the model; the default one where nothing is said."))
-	unversioned["put"] = scale
-	d.Paths["/models/{model_name}"] = unversioned
-	d.Paths["/models/{model_name}/{model_version}"] = operations("version_", name, version)
-	d.Paths["/models/{model_name}/{model_version}/set-default"] = api.Paths{"put": {
-		OperationID: "setDefault", Description: "Make a version the default one.", Parameters: []api.Parameter{name, version},
-		Responses: api.Answers("It is the default version", "404"),
-	}}
+	add(d, "/models/{model_name}", "", name)
+	add(d, "/models/{model_name}/{model_version}", "version_", name, version)
+	d.Add("/models/{model_name}/{model_version}/set-default", "put", api.Operation{
+		ID: "setDefault", Summary: "Make a version the default one.", Parameters: []api.Parameter{name, version},
+		Responses: api.Responses(http.StatusOK, "it is the default version", api.StatusSchema()),
+	})
 	return d
 }
 
+func text(name, description string) api.Parameter {
+	return api.QueryParameter(name, description, api.Schema{Type: "string"})
+}
+
+func integer(name, description string) api.Parameter {
+	return api.QueryParameter(name, description, api.Schema{Type: "integer"})
+}
+
+func truth(name, description string) api.Parameter {
+	return api.QueryParameter(name, description, api.Schema{Type: "boolean"})
+}
+
 func registerOperation() api.Operation {
-	url := api.QueryParameter("url", "string", "A name or a path in the model store, or a URL that the server allows. Required, here or in the body.")
 	return api.Operation{
-		OperationID: "registerModel",
-		Description: "Load a model and serve it. The parameters may stand in a JSON object instead; then those of the query do not count.",
+		ID:      "registerModel",
+		Summary: "Load a model and serve it. The parameters may stand in a JSON object instead; then those of the query do not count.",
 		Parameters: []api.Parameter{
-			url,
-			api.QueryParameter("model_name", "string", "In place of the manifest's."),
-			api.QueryParameter("model_version", "string", "In place of the manifest's; TorchServe does not know it."),
-			api.QueryParameter("handler", "string", "In place of the manifest's."),
-			api.QueryParameter("runtime", "string", "python, python3 or LSP, as TorchServe has it."),
-			api.QueryParameter("batch_size", "integer", "The most requests in a batch, from 1."),
-			api.QueryParameter("max_batch_delay", "integer", "Milliseconds that a request waits for company at most."),
-			api.QueryParameter("initial_workers", "integer", "How many workers it begins with."),
-			api.QueryParameter("synchronous", "boolean", "Whether the answer waits until the model can answer; true where nothing is said."),
-			api.QueryParameter("response_timeout", "integer", "Seconds that a batch may run, from 1."),
-			api.QueryParameter("startup_timeout", "integer", "Seconds that loading may take, from 1."),
-			api.QueryParameter("s3_sse_kms", "boolean", "Not supported: true is refused."),
+			text("url", "A name or a path in the model store, or a URL that the server allows. Required, here or in the body."),
+			text("model_name", "In place of the manifest's."),
+			text("model_version", "In place of the manifest's; TorchServe does not know it."),
+			text("handler", "In place of the manifest's."),
+			text("runtime", "python, python3 or LSP, as TorchServe has it."),
+			integer("batch_size", "The most requests in a batch, from 1."),
+			integer("max_batch_delay", "Milliseconds that a request waits for company at most."),
+			integer("initial_workers", "How many workers it begins with."),
+			truth("synchronous", "Whether the answer waits until the model can answer; true where nothing is said."),
+			integer("response_timeout", "Seconds that a batch may run, from 1."),
+			integer("startup_timeout", "Seconds that loading may take, from 1."),
+			truth("s3_sse_kms", "Not supported: true is refused."),
 		},
-		RequestBody: &api.RequestBody{Content: map[string]api.Media{"application/json": {Schema: api.Schema{Type: "object"}}}},
-		Responses:   api.Answers("Registered", "202", "206", "400", "404", "405", "408", "409", "413", "500", "501"),
+		Body:      &api.Body{Content: api.JSONContent(api.Schema{Type: "object"})},
+		Responses: api.Responses(http.StatusOK, "registered; 202 where the answer did not wait", api.StatusSchema()),
 	}
 }
 
-// operations are those of a model, or of a version.
-func operations(prefix string, path ...api.Parameter) api.Paths {
+// add adds the operations of a model, or of a version.
+func add(d *api.Document, at, prefix string, path ...api.Parameter) {
 	with := func(more ...api.Parameter) []api.Parameter { return append(path[:len(path):len(path)], more...) }
-	return api.Paths{
-		"get": {
-			OperationID: prefix + "describeModel", Description: "Tell what is known of a model; of all its versions where the version is called all.",
-			Parameters: with(api.QueryParameter("customized", "boolean", "What its handler tells of itself, too.")),
-			Responses:  api.Answers("A list of versions", "400", "404", "503"),
-		},
-		"put": {
-			OperationID: prefix + "setAutoScale", Description: "Set how many workers a model has.",
-			Parameters: with(
-				api.QueryParameter("min_worker", "integer", "At least so many; 1 where nothing is said."),
-				api.QueryParameter("max_worker", "integer", "At most so many; min_worker where nothing is said."),
-				api.QueryParameter("synchronous", "boolean", "Whether the answer waits; false where nothing is said."),
-			),
-			Responses: api.Answers("Scaled", "202", "206", "400", "404"),
-		},
-		"delete": {
-			OperationID: prefix + "unregisterModel", Description: "Take a model away, once the requests that it has are answered.",
-			Parameters: path, Responses: api.Answers("Unregistered", "403", "404", "405", "408"),
-		},
+	d.Add(at, "get", api.Operation{
+		ID: prefix + "describeModel", Summary: "Tell what is known of a model; of all its versions where the version is called all.",
+		Parameters: with(truth("customized", "What its handler tells of itself, too.")),
+		Responses:  api.Responses(http.StatusOK, "a list of versions", api.Schema{Type: "array", Items: &api.Schema{Type: "object"}}),
+	})
+	scale := with(
+		integer("min_worker", "At least so many; 1 where nothing is said."),
+		integer("max_worker", "At most so many; min_worker where nothing is said."),
+		truth("synchronous", "Whether the answer waits; false where nothing is said."),
+	)
+	if prefix == "" {
+		scale = append(scale, text("model_version", "Version of the model; the default one where nothing is said."))
 	}
+	d.Add(at, "put", api.Operation{
+		ID: prefix + "setAutoScale", Summary: "Set how many workers a model has.", Parameters: scale,
+		Responses: api.Responses(http.StatusOK, "scaled; 202 where the answer did not wait", api.StatusSchema()),
+	})
+	d.Add(at, "delete", api.Operation{
+		ID: prefix + "unregisterModel", Summary: "Take a model away, once the requests that it has are answered.", Parameters: path,
+		Responses: api.Responses(http.StatusOK, "unregistered", api.StatusSchema()),
+	})
 }
 
 // describeAPI answers OPTIONS on a model's routes.
@@ -90,7 +97,7 @@ func (a *routes) describeAPI(w http.ResponseWriter, r *http.Request, ref model.R
 	if _, err := a.manager.Describe(r.Context(), ref, model.Description{}); err != nil {
 		return api.About(err, ref)
 	}
-	d := api.NewDocument("RESTful Management API for: "+ref.Name, "1.0.0", a.opts.Servers)
-	d.Paths = map[string]api.Paths{"/models/" + ref.String(): operations("")}
+	d := api.NewDocument(api.Info{Title: "RESTful Management API for: " + ref.Name, Version: "1.0.0"}, api.Management, a.opts.Addresses)
+	add(d, "/models/"+ref.String(), "")
 	return api.WriteJSON(w, http.StatusOK, d)
 }

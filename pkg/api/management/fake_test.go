@@ -50,7 +50,7 @@ func shelf(location string) (model.Ref, error) {
 		"vanished.mar":                 fmt.Errorf("%w: no model at vanished.mar", fault.NotFound),
 		"slow.mar":                     fmt.Errorf("load slow.mar: %w", context.DeadlineExceeded),
 		"bug.mar":                      errors.New("a defect with its secrets"),
-		"closing.mar":                  fmt.Errorf("%w: %w", fault.Unavailable, model.ErrClosed),
+		"closing.mar":                  model.ErrClosed,
 	} {
 		if location == known {
 			return model.Ref{}, err

@@ -9,7 +9,6 @@ package management
 import (
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -17,10 +16,10 @@ import (
 
 // Options are what the API needs beside the manager.
 type Options struct {
-	ModelAPI bool                // whether models can be registered and unregistered
-	Version  string              // of the program
-	Servers  []api.ServerAddress // of all three APIs
-	Log      *slog.Logger        // why a model was not registered, where the caller gets TorchServe's words alone; nil: none
+	ModelAPI  bool          // whether models can be registered and unregistered
+	Version   string        // of the program
+	Addresses api.Addresses // of all three APIs
+	Log       *slog.Logger  // why a model was not registered, where the caller gets TorchServe's words alone; nil: none
 }
 
 // New returns the API's routes.
@@ -44,7 +43,7 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 	case len(path) == 0 && r.Method == http.MethodOptions, len(path) == 1 && path[0] == "api-description":
 		return api.WriteJSON(w, http.StatusOK, a.document())
 	case len(path) == 0:
-		return noMethod(w, http.MethodOptions)
+		return api.NoMethod(w, http.MethodOptions)
 	case path[0] != "models" || len(path) > 4:
 		return api.NoRoute()
 	}
@@ -56,7 +55,7 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 			return api.NoRoute()
 		}
 		if r.Method != http.MethodPut {
-			return noMethod(w, http.MethodPut)
+			return api.NoMethod(w, http.MethodPut)
 		}
 		return a.setDefault(w, r, model.Ref{Name: path[1], Version: path[2]})
 	}
@@ -65,12 +64,6 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 		ref.Version = path[2]
 	}
 	return a.model(w, r, ref)
-}
-
-// noMethod is the failure of a method that a path does not have. It tells which ones there are.
-func noMethod(w http.ResponseWriter, allowed ...string) error {
-	w.Header().Set("Allow", strings.Join(allowed, ", "))
-	return api.NoMethod()
 }
 
 // models are the routes of /models.
@@ -85,7 +78,7 @@ func (a *routes) models(w http.ResponseWriter, r *http.Request) error {
 	case r.Method == http.MethodPost && a.opts.ModelAPI:
 		return a.register(w, r)
 	}
-	return noMethod(w, allowed...)
+	return api.NoMethod(w, allowed...)
 }
 
 // model are the routes of /models/{name} and /models/{name}/{version}.
@@ -104,5 +97,5 @@ func (a *routes) model(w http.ResponseWriter, r *http.Request, ref model.Ref) er
 	case r.Method == http.MethodDelete && a.opts.ModelAPI:
 		return a.unregister(w, r, ref)
 	}
-	return noMethod(w, allowed...)
+	return api.NoMethod(w, allowed...)
 }

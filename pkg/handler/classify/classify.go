@@ -57,6 +57,7 @@ func New(env handler.Env) (handler.Handler, error) {
 	if env.Guessed {
 		c.guess()
 	}
+	c.normaliseAsImageNet()
 	var err error
 	if c.transform, err = vision.New(c.settings.Options); err != nil {
 		return nil, fmt.Errorf("%w: handler settings: %w", fault.BadModel, err)
@@ -70,6 +71,16 @@ func New(env handler.Env) (handler.Handler, error) {
 	}
 	c.Env.Explainer, err = c.explainer(env.Explainer)
 	return c, err
+}
+
+// normaliseAsImageNet takes ImageNet's mean and standard deviation for colours where a model says nothing of its pixels'
+// values, as TorchServe's image_classifier does for every model. Whoever wants none says mean 0.
+func (c *classifier) normaliseAsImageNet() {
+	o := &c.settings.Options
+	if len(o.Mean) == 0 && len(o.Std) == 0 && o.Scale == 0 && (o.Colour == "" || o.Colour == vision.RGB) && o.DType != vision.Uint8 {
+		usual := vision.ImageNet()
+		o.Mean, o.Std = usual.Mean, usual.Std
+	}
 }
 
 // check returns [fault.BadModel] for settings that do not go together.

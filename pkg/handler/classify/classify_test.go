@@ -71,7 +71,7 @@ func env(t *testing.T, session engine.Session, labels []string, config map[strin
 
 func build(t *testing.T, labels []string, config map[string]any) handler.Handler {
 	t.Helper()
-	all := map[string]any{"size": side, "resizeRule": "stretch"}
+	all := map[string]any{"size": side, "resizeRule": "stretch", "mean": []any{0}}
 	for key, value := range config {
 		all[key] = value
 	}
@@ -317,5 +317,31 @@ func TestExplainFormats(t *testing.T) {
 	}
 	if _, err := explained(map[string]string{"target": "gren"}); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "green") {
 		t.Errorf("unknown target: %v", err)
+	}
+}
+
+// A model that says nothing of its pixels' values is normalised as TorchServe's image_classifier does it.
+func TestImageNetByDefault(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		config map[string]any
+		want   float32 // a white pixel's red at the network's input
+	}{
+		"nothing said": {map[string]any{"size": side, "resizeRule": "stretch"}, (1 - 0.485) / 0.229},
+		"mean 0":       {map[string]any{"size": side, "resizeRule": "stretch", "mean": []any{0}}, 1},
+		"scale 1":      {map[string]any{"size": side, "resizeRule": "stretch", "scale": 1}, 255},
+	} {
+		h, err := classify.New(env(t, enginetest.New(signature(), colours), nil, test.config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := h.Preprocess(t.Context(), &model.Request{Inputs: []model.Input{body(picture(t, color.White, 16, 16))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tensor.Data[float32](in["input"])
+		if err != nil || math.Abs(float64(got[0]-test.want)) > 1e-5 {
+			t.Errorf("%s: red is %v, want %v (%v)", name, got[0], test.want, err)
+		}
 	}
 }
