@@ -123,6 +123,7 @@ type Settings struct {
 	BatchSize                                      int
 	MaxBatchDelay, ResponseTimeout, StartupTimeout time.Duration
 	MinWorkers, MaxWorkers, QueueSize              int
+	Runtime, Handler                               string
 }
 
 // Predictor answers requests. Every way to ask a model keeps it, so that a local answer, a served answer and a remote

@@ -1,4 +1,4 @@
-// Package modeltest checks what every [model.Predictor] promises, whichever way it answers.
+// Package modeltest checks what every [model.Predictor] and every [model.Manager] promises, whichever way it answers.
 package modeltest
 
 import (
