@@ -22,7 +22,7 @@ type External func(location string, offset, size int64) ([]byte, error)
 func Unmarshal(data []byte, external External) (*Graph, error) {
 	r := reader{external: external}
 	g := &Graph{}
-	err := r.message(data, func(n protowire.Number, f field) error {
+	err := r.message(data, func(n int, f field) error {
 		switch n {
 		case 1:
 			g.IR = f.int()
@@ -66,7 +66,7 @@ func (f field) text() string   { return string(f.bytes) }
 func (f field) float() float32 { return math.Float32frombits(uint32(f.number)) }
 
 // message calls each with every field of b.
-func (r *reader) message(b []byte, each func(n protowire.Number, f field) error) error {
+func (r *reader) message(b []byte, each func(n int, f field) error) error {
 	for len(b) > 0 {
 		n, kind, used := protowire.ConsumeTag(b)
 		if used < 0 {
@@ -92,7 +92,7 @@ func (r *reader) message(b []byte, each func(n protowire.Number, f field) error)
 			return damaged(used)
 		}
 		b = b[used:]
-		if err := each(n, f); err != nil {
+		if err := each(int(n), f); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ func damaged(code int) error {
 func (r *reader) opset(b []byte, own *int64, domains *map[string]int64) error {
 	var domain string
 	var version int64
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			domain = f.text()
@@ -132,7 +132,7 @@ func (r *reader) opset(b []byte, own *int64, domains *map[string]int64) error {
 
 func (r *reader) entry(b []byte, m *map[string]string) error {
 	var key, value string
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			key = f.text()
@@ -157,7 +157,7 @@ func (r *reader) graph(b []byte, g *Graph) error {
 	}
 	defer func() { r.depth-- }()
 	g.Initializers = map[string]*Constant{}
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			node, err := r.node(f.bytes)
@@ -194,7 +194,7 @@ func (r *reader) graph(b []byte, g *Graph) error {
 
 func (r *reader) value(b []byte) (Value, error) {
 	var v Value
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			v.Name = f.text()
@@ -207,21 +207,21 @@ func (r *reader) value(b []byte) (Value, error) {
 }
 
 func (r *reader) valueType(b []byte, v *Value) error {
-	return r.message(b, func(n protowire.Number, f field) error {
-		names := map[protowire.Number]string{4: "sequence", 5: "map", 7: "opaque value", 8: "sparse tensor", 9: "optional"}
+	return r.message(b, func(n int, f field) error {
+		names := map[int]string{4: "sequence", 5: "map", 7: "opaque value", 8: "sparse tensor", 9: "optional"}
 		if name := names[n]; name != "" {
 			v.Exotic, v.exotic = name, b
 		}
 		if n != 1 {
 			return nil
 		}
-		return r.message(f.bytes, func(n protowire.Number, f field) error {
+		return r.message(f.bytes, func(n int, f field) error {
 			switch n {
 			case 1:
 				v.Type = DataType(f.int())
 			case 2:
 				v.Shape = []Axis{}
-				return r.message(f.bytes, func(n protowire.Number, f field) error {
+				return r.message(f.bytes, func(n int, f field) error {
 					if n != 1 {
 						return nil
 					}
@@ -237,7 +237,7 @@ func (r *reader) valueType(b []byte, v *Value) error {
 
 func (r *reader) axis(b []byte) (Axis, error) {
 	axis := Axis{Size: -1}
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			axis.Size = max(-1, f.int())
@@ -251,7 +251,7 @@ func (r *reader) axis(b []byte) (Axis, error) {
 
 func (r *reader) node(b []byte) (*Node, error) {
 	node := &Node{}
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			node.Inputs = append(node.Inputs, f.text())
@@ -277,7 +277,7 @@ func (r *reader) node(b []byte) (*Node, error) {
 
 func (r *reader) function(b []byte) (*Function, error) {
 	fn := &Function{}
-	err := r.message(b, func(n protowire.Number, f field) error {
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			fn.Name = f.text()
@@ -308,7 +308,7 @@ func (r *reader) function(b []byte) (*Function, error) {
 func (r *reader) attribute(b []byte, to *map[string]Attr) error {
 	var a Attr
 	var name string
-	err := r.message(b, func(n protowire.Number, f field) (err error) {
+	err := r.message(b, func(n int, f field) (err error) {
 		switch n {
 		case 1:
 			name = f.text()
@@ -364,7 +364,7 @@ func (a Attr) kind() AttrKind {
 }
 
 // elements reads one of an attribute's several elements.
-func (r *reader) elements(n protowire.Number, f field, a *Attr) error {
+func (r *reader) elements(n int, f field, a *Attr) error {
 	switch n {
 	case 7:
 		return f.each(protowire.Fixed32Type, func(v uint64) { a.Floats = append(a.Floats, math.Float32frombits(uint32(v))) })
@@ -381,7 +381,7 @@ func (r *reader) elements(n protowire.Number, f field, a *Attr) error {
 		a.Graphs = append(a.Graphs, g)
 		return r.graph(f.bytes, g)
 	case 14, 15, 22, 23:
-		a.verbatim = protowire.AppendTag(a.verbatim, n, protowire.BytesType)
+		a.verbatim = protowire.AppendTag(a.verbatim, protowire.Number(n), protowire.BytesType)
 		a.verbatim = protowire.AppendBytes(a.verbatim, f.bytes)
 	}
 	return nil
@@ -427,8 +427,8 @@ type payload struct {
 func (r *reader) constant(b []byte) (*Constant, string, error) {
 	p := payload{c: &Constant{Shape: []int64{}}}
 	var later []field // elements, which may stand before their type
-	var numbers []protowire.Number
-	err := r.message(b, func(n protowire.Number, f field) error {
+	var numbers []int
+	err := r.message(b, func(n int, f field) error {
 		switch n {
 		case 1:
 			return f.each(protowire.VarintType, func(v uint64) { p.c.Shape = append(p.c.Shape, int64(v)) })
@@ -469,8 +469,8 @@ func (r *reader) constant(b []byte) (*Constant, string, error) {
 }
 
 // typed appends elements that stand in the file as numbers.
-func (c *Constant) typed(n protowire.Number, f field) error {
-	wire := map[protowire.Number]protowire.Type{
+func (c *Constant) typed(n int, f field) error {
+	wire := map[int]protowire.Type{
 		4: protowire.Fixed32Type, 5: protowire.VarintType, 7: protowire.VarintType, 10: protowire.Fixed64Type, 11: protowire.VarintType,
 	}
 	size := c.Type.DType().Bytes()
