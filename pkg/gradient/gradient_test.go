@@ -1,0 +1,328 @@
+package gradient_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/engine/ort"
+	"github.com/tsgo/tsgo/pkg/engine/ort/library"
+	"github.com/tsgo/tsgo/pkg/gradient"
+	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/tensor"
+)
+
+// shared is the runtime of this process, over the library that any user gets.
+var shared = sync.OnceValues(func() (*ort.Runtime, error) {
+	path, err := library.Find(context.Background(), library.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return ort.Start(context.Background(), ort.Options{Library: path})
+})
+
+// open opens a graph for the length of a test.
+func open(t testing.TB, g *onnx.Graph) engine.Session {
+	t.Helper()
+	runtime, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := runtime.Open(t.Context(), engine.Network{Bytes: g.Marshal()}, engine.Options{IntraOpThreads: 1})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// run runs a session, and fails the test where that fails.
+func run(t testing.TB, s engine.Session, in tensor.Named) tensor.Named {
+	t.Helper()
+	out, err := s.Run(t.Context(), in)
+	if err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	return out
+}
+
+// network makes a graph of nodes. Its inputs are "x" and those of more, whose open axes have size -1; its output is "y".
+func network(inputs map[string][]int64, constants map[string]*onnx.Constant, nodes ...*onnx.Node) *onnx.Graph {
+	g := &onnx.Graph{IR: 8, Opset: 17, Initializers: map[string]*onnx.Constant{}, Nodes: nodes, Outputs: []onnx.Value{{Name: "y"}}}
+	maps.Copy(g.Initializers, constants)
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		v := onnx.Value{Name: name, Type: 1, Shape: []onnx.Axis{}}
+		for i, d := range inputs[name] {
+			v.Shape = append(v.Shape, onnx.Axis{Size: d, Name: fmt.Sprintf("n%d", i)})
+		}
+		g.Inputs = append(g.Inputs, v)
+	}
+	return g
+}
+
+// node makes a node.
+func node(op string, attrs map[string]onnx.Attr, inputs []string, outputs ...string) *onnx.Node {
+	return &onnx.Node{Op: op, Attrs: attrs, Inputs: inputs, Outputs: outputs}
+}
+
+// learn finds types and shapes by running g with every tensor an output, at one row and at another number of them.
+func learn(t testing.TB, g *onnx.Graph, a, b tensor.Named) onnx.Facts {
+	t.Helper()
+	probe := g.Clone()
+	probe.Outputs = nil
+	for _, n := range g.Nodes {
+		for _, out := range n.Outputs {
+			if out != "" {
+				probe.Outputs = append(probe.Outputs, onnx.Value{Name: out})
+			}
+		}
+	}
+	s := open(t, probe)
+	first, second := run(t, s, a), run(t, s, b)
+	maps.Copy(first, a)
+	maps.Copy(second, b)
+	f := onnx.Facts{Types: onnx.Types{}, Shapes: map[string][]onnx.Dim{}}
+	for name, x := range first {
+		f.Types[name] = x.DType()
+		dims := make([]onnx.Dim, len(x.Shape()))
+		for i, d := range x.Shape() {
+			dims[i] = onnx.Dim{A: d, B: second[name].Shape()[i]}
+		}
+		f.Shapes[name] = dims
+	}
+	return f
+}
+
+// subject is a graph and how to test it.
+type subject struct {
+	graph *onnx.Graph
+	to    []string // nil: "x"
+	rows  int64    // the size of open axes; 0: 2
+	opts  gradient.Options
+	// draw returns the elements of an input; nil: normally distributed.
+	draw   func(r *rand.Rand, n int) []float32
+	linear bool // and so tested exactly
+	step   float64
+	limit  float64 // of the relative error; 0: 1e-5 for linear, 3e-3 for others
+}
+
+// check compares the gradient with the function itself: for linear functions ⟨J·v, r⟩ = ⟨v, Jᵀ·r⟩, for others by central
+// differences of fourth order along a random direction.
+func check(t *testing.T, s subject) {
+	t.Helper()
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1))
+	s.fill()
+	at, more := s.inputs(t, r, s.rows), s.inputs(t, r, s.rows+1)
+	facts := learn(t, s.graph, at, more)
+	built, err := gradient.Build(s.graph, facts, s.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gradient.Supported(s.graph, s.opts); err != nil {
+		t.Errorf("Supported: %v", err)
+	}
+	forward, backward := open(t, s.graph), open(t, built.Model)
+	y := run(t, forward, at)[s.opts.Of]
+	weights := normal(r, y.Len())
+	seeds, err := tensor.New(y.Shape(), weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := tensor.Named{built.Seed: seeds}
+	for _, v := range built.Model.Inputs {
+		if v.Name != built.Seed {
+			in[v.Name] = at[v.Name]
+		}
+	}
+	out := run(t, backward, in)
+	direction := tensor.Named{}
+	got := 0.0
+	for _, name := range s.opts.To {
+		grad := out[built.Grads[name]]
+		if !slices.Equal(grad.Shape(), at[name].Shape()) {
+			t.Fatalf("gradient by %s is %v, the tensor %v", name, grad, at[name])
+		}
+		if direction[name], err = tensor.New(at[name].Shape(), normal(r, at[name].Len())); err != nil {
+			t.Fatal(err)
+		}
+		got += dot(t, grad, direction[name])
+	}
+	along := func(h float64) float64 {
+		moved := maps.Clone(at)
+		for name, v := range direction {
+			moved[name] = move(t, at[name], v, h)
+		}
+		return dot(t, run(t, forward, moved)[s.opts.Of], seeds)
+	}
+	want := 0.0
+	if s.linear {
+		want = along(1) - along(0)
+	} else {
+		h := s.step
+		want = (8*(along(h)-along(-h)) - (along(2*h) - along(-2*h))) / (12 * h)
+	}
+	scale := math.Sqrt(dot(t, y, y)*dot(t, seeds, seeds)/float64(max(1, y.Len()))) + math.Abs(want) + 1e-3
+	if diff := math.Abs(got - want); !(diff <= s.limit*scale) {
+		t.Errorf("gradient along a direction = %g, want %g (off by %.2g of %.3g, seed %d)", got, want, diff/scale, scale, seed)
+	}
+}
+
+// fill sets what was left out.
+func (s *subject) fill() {
+	if s.to == nil {
+		s.to = []string{"x"}
+	}
+	if s.rows == 0 {
+		s.rows = 2
+	}
+	if s.step == 0 {
+		s.step = 1e-2
+	}
+	if s.draw == nil {
+		s.draw = normal
+	}
+	if s.limit == 0 {
+		s.limit = 3e-3
+		if s.linear {
+			s.limit = 1e-5
+		}
+	}
+	s.opts.Of, s.opts.To = "y", s.to
+}
+
+// inputs draws the inputs of the graph.
+func (s *subject) inputs(t testing.TB, r *rand.Rand, rows int64) tensor.Named {
+	t.Helper()
+	in := tensor.Named{}
+	for _, v := range s.graph.Inputs {
+		shape, n := []int64{}, int64(1)
+		for _, a := range v.Shape {
+			d := a.Size
+			if d < 0 {
+				d = rows
+			}
+			shape, n = append(shape, d), n*d
+		}
+		x, err := tensor.New(shape, s.draw(r, int(n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in[v.Name] = x
+	}
+	return in
+}
+
+// normal draws from the standard normal distribution.
+func normal(r *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = float32(r.NormFloat64())
+	}
+	return out
+}
+
+// distinct draws different numbers, in steps of 0.05, none of which is near 0: for functions with kinks.
+func distinct(r *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i, p := range r.Perm(n) {
+		out[i] = 0.05*float32(p-n/2) + 0.0251
+	}
+	return out
+}
+
+// positive draws from 0.5 to 2.
+func positive(r *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = 0.5 + 1.5*r.Float32()
+	}
+	return out
+}
+
+func floats(t testing.TB, x tensor.Tensor) []float32 {
+	t.Helper()
+	data, err := tensor.Float32s(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func dot(t testing.TB, x, y tensor.Tensor) float64 {
+	t.Helper()
+	a, b := floats(t, x), floats(t, y)
+	sum := 0.0
+	for i := range a {
+		sum += float64(a[i]) * float64(b[i])
+	}
+	return sum
+}
+
+// move returns x + h·v.
+func move(t testing.TB, x, v tensor.Tensor, h float64) tensor.Tensor {
+	t.Helper()
+	a, b := floats(t, x), floats(t, v)
+	out := make([]float32, len(a))
+	for i := range a {
+		out[i] = float32(float64(a[i]) + h*float64(b[i]))
+	}
+	moved, err := tensor.New(x.Shape(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return moved
+}
+
+func TestElementwise(t *testing.T) {
+	t.Parallel()
+	xz := map[string][]int64{"x": {-1, 3, 4}, "z": {3, 1}}
+	tests := []struct {
+		name string
+		s    subject
+	}{
+		{"add", subject{graph: network(xz, nil, node("Add", nil, []string{"x", "z"}, "y")), to: []string{"x", "z"}, linear: true}},
+		{"mul", subject{graph: network(xz, nil, node("Mul", nil, []string{"x", "z"}, "y")), to: []string{"x", "z"}}},
+		{"square", subject{graph: network(xz, nil, node("Mul", nil, []string{"x", "x"}, "y"))}},
+		{"relu", subject{graph: network(xz, nil, node("Relu", nil, []string{"x"}, "y")), draw: distinct, step: 1e-3}},
+		{"tanh", subject{graph: network(xz, nil, node("Tanh", nil, []string{"x"}, "y"))}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			check(t, test.s)
+		})
+	}
+}
+
+func TestGemm(t *testing.T) {
+	t.Parallel()
+	for i := range 4 {
+		ta, tb := int64(i&1), int64(i>>1)
+		x, w := []int64{-1, 3}, []int64{3, 5}
+		if ta == 1 {
+			x = []int64{3, -1}
+		}
+		if tb == 1 {
+			w = []int64{5, 3}
+		}
+		attrs := map[string]onnx.Attr{"transA": onnx.Int(ta), "transB": onnx.Int(tb), "alpha": onnx.Float(0.5), "beta": onnx.Float(2)}
+		g := network(map[string][]int64{"x": x, "w": w, "c": {5}}, nil, node("Gemm", attrs, []string{"x", "w", "c"}, "y"))
+		for _, to := range [][]string{{"x"}, {"w"}, {"c"}} {
+			t.Run(fmt.Sprint(ta, tb, to), func(t *testing.T) {
+				t.Parallel()
+				check(t, subject{graph: g, to: to, linear: true})
+			})
+		}
+	}
+}
