@@ -61,7 +61,7 @@ type Cutter interface {
 	// baseline, one row each, and its name. "" is the output of the embedding, or else the last tensor of four axes. Inputs
 	// that are still read after the cut stay in x and b. It returns [fault.Invalid], naming near ones, for a tensor that is
 	// not there.
-	Cut(ctx context.Context, tensor string, input, baseline tensor.Named) (after Differentiable, x, b tensor.Named, name string, err error) //nolint:revive // five results that belong together
+	Cut(ctx context.Context, tensor string, input, baseline tensor.Named) (after Differentiable, x, b tensor.Named, name string, err error)
 }
 
 // Outputter is a function that says what its scores are, as "logits".
