@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/tensor"
@@ -18,6 +19,8 @@ const (
 	baselineMean  = "mean"  // each channel's mean over this input
 	baselineBlur  = "blur"  // this input, blurred
 	baselineNoise = "noise" // uniformly random pixels
+
+	baselineReference = "reference" // what the handler gave; not to be asked for
 )
 
 // baselineKinds returns the kinds that have a name; a number is one too.
@@ -106,6 +109,9 @@ func newBackground(p Params, pixels *Pixels) (background, error) {
 
 // of returns the baseline of one row: of its type and shape.
 func (b background) of(row tensor.Tensor, g grid) (tensor.Tensor, error) {
+	if identifies(row.DType()) {
+		return b.identifier(row)
+	}
 	x, err := tensor.Float32s(row)
 	if err != nil {
 		return tensor.Tensor{}, err
@@ -136,6 +142,17 @@ func (b background) of(row tensor.Tensor, g grid) (tensor.Tensor, error) {
 		b.fill(values, g, func(int) float64 { return b.number })
 	}
 	return as(row.DType(), row.Shape(), values)
+}
+
+// identifier returns the baseline of a row of identifiers: one of them, everywhere.
+func (b background) identifier(row tensor.Tensor) (tensor.Tensor, error) {
+	if b.kind != baselineZeros && b.kind != strconv.FormatFloat(b.number, 'f', 0, 64) {
+		return tensor.Tensor{}, fmt.Errorf("%w: baseline %q of identifiers: want %s or a whole number", fault.Unsupported, b.kind, baselineZeros)
+	}
+	if row.DType() == tensor.Int32 {
+		return tensor.New(row.Shape(), slices.Repeat([]int32{int32(b.number)}, row.Len()))
+	}
+	return tensor.New(row.Shape(), slices.Repeat([]int64{int64(b.number)}, row.Len()))
 }
 
 // fill gives every cell its channel's value.
@@ -213,6 +230,9 @@ func attributable(d tensor.DType) bool {
 	return slices.Contains([]tensor.DType{tensor.Float32, tensor.Float64, tensor.Half, tensor.Brain, tensor.Uint8}, d)
 }
 
+// identifies tells whether inputs of a type are identifiers, as those of tokens, which can be replaced by another.
+func identifies(d tensor.DType) bool { return d == tensor.Int64 || d == tensor.Int32 }
+
 // as returns values as a tensor of an attributable type, rounded to what it can hold; other types are [fault.Invalid].
 func as(d tensor.DType, shape []int64, values []float32) (tensor.Tensor, error) {
 	switch d {
@@ -234,7 +254,7 @@ func as(d tensor.DType, shape []int64, values []float32) (tensor.Tensor, error) 
 	return tensor.Tensor{}, fmt.Errorf("%w: no baseline of type %v", fault.Invalid, d)
 }
 
-func converted[T any](values []float32, f func(float32) T) []T {
+func converted[S, T any](values []S, f func(S) T) []T {
 	out := make([]T, len(values))
 	for i, v := range values {
 		out[i] = f(v)

@@ -10,9 +10,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// chunkRows is how many rows are scored at once when nothing says otherwise.
-const chunkRows = 8
-
 // check returns [fault.Invalid] for a request that no method can answer.
 func (r Request) check() error {
 	if len(r.Baseline) == 0 {
@@ -32,116 +29,99 @@ func (r Request) check() error {
 	return nil
 }
 
-// variant is the input with some of it replaced by the baseline: nothing in the zero variant.
-type variant struct {
-	all    bool   // everything
-	input  string // or a window of this input
-	window window
-}
+// spans are the runs of elements of one row that are hidden: where each starts and how long it is.
+type spans = iter.Seq2[int, int]
 
-// plan is the variants of one request, by number.
+// nothing is no spans.
+func nothing(func(int, int) bool) {}
+
+// plan is the variants of one request's input, by number: in each of them some elements are the baseline's.
 type plan struct {
-	total int
-	at    func(i int) variant
-	got   func(i int, score float64) // takes the scores, in order
+	total  int
+	hidden func(i int, input string) spans
+	got    func(i int, score float64) // takes the scores, in order
 }
 
-// evaluate scores the variants of the request's input, a chunk at a time.
+// evaluate scores the variants, a chunk at a time.
 func evaluate(ctx context.Context, f Function, req Request, p plan) error {
-	rows := req.Rows
-	if rows <= 0 {
-		rows = chunkRows
-	}
-	for done := 0; done < p.total; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		chunk := make([]variant, min(rows, p.total-done))
-		for i := range chunk {
-			chunk[i] = p.at(done + i)
-		}
-		scores, err := score(ctx, f, req, chunk)
+	m := newMeter(req)
+	m.total = p.total
+	return m.chunks(ctx, p.total, func(from, n int) error {
+		scores, err := score(ctx, f, req, n, func(i int, input string) spans { return p.hidden(from+i, input) })
 		if err != nil {
 			return err
 		}
 		for i, s := range scores {
-			p.got(done+i, s)
+			p.got(from+i, s)
 		}
-		done += len(chunk)
-		if req.Progress != nil {
-			req.Progress(done, p.total)
-		}
-	}
-	return nil
+		m.count(n)
+		return nil
+	})
 }
 
-// score scores one chunk.
-func score(ctx context.Context, f Function, req Request, chunk []variant) ([]float64, error) {
+// score scores one chunk of n variants.
+func score(ctx context.Context, f Function, req Request, n int, hidden func(i int, input string) spans) ([]float64, error) {
 	rows := make(tensor.Named, len(req.Input))
 	for name, t := range req.Input {
 		var err error
-		if rows[name], err = rowsOf(name, t, req, chunk); err != nil {
+		b, attributed := req.Baseline[name]
+		if !attributed {
+			rows[name], err = repeated(name, t, n)
+		} else {
+			rows[name], err = variants(t, b, n, func(i int) spans { return hidden(i, name) })
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	scores, err := f.Scores(ctx, rows, slices.Repeat([]int{req.Target}, len(chunk)))
+	scores, err := f.Scores(ctx, rows, slices.Repeat([]int{req.Target}, n))
 	if err != nil {
 		return nil, err
 	}
-	if len(scores) != len(chunk) {
-		return nil, fmt.Errorf("%w: %d scores for %d rows", fault.Internal, len(scores), len(chunk))
+	if len(scores) != n {
+		return nil, fmt.Errorf("%w: %d scores for %d rows", fault.Internal, len(scores), n)
 	}
 	return scores, nil
 }
 
-// rowsOf returns one input of a chunk, a row for each variant.
-func rowsOf(name string, t tensor.Tensor, req Request, chunk []variant) (tensor.Tensor, error) {
-	b, attributed := req.Baseline[name]
-	if !attributed {
-		return repeated(name, t, len(chunk))
-	}
-	g := newGrid(t.Shape()[1:], req.Layout)
-	paint := func(i int) iter.Seq2[int, int] {
-		switch v := chunk[i]; {
-		case v.all:
-			return g.under(g.whole())
-		case v.input == name:
-			return g.under(v.window)
-		}
-		return func(func(int, int) bool) {}
-	}
-	switch t.DType() {
-	case tensor.Float64:
-		return painted[float64](t, b, len(chunk), paint)
-	case tensor.Half:
-		return painted[tensor.Float16](t, b, len(chunk), paint)
-	case tensor.Brain:
-		return painted[tensor.BFloat16](t, b, len(chunk), paint)
-	case tensor.Uint8:
-		return painted[uint8](t, b, len(chunk), paint)
+// variants returns n copies of row x, where the elements that hidden gives for each are b's.
+func variants(x, b tensor.Tensor, n int, hidden func(i int) spans) (tensor.Tensor, error) {
+	switch x.DType() {
 	case tensor.Float32:
-		return painted[float32](t, b, len(chunk), paint)
-	case tensor.Undefined, tensor.Int8, tensor.Int16, tensor.Int32, tensor.Int64, tensor.Uint16, tensor.Uint32,
-		tensor.Uint64, tensor.Bool, tensor.String:
+		return painted[float32](x, b, n, hidden)
+	case tensor.Float64:
+		return painted[float64](x, b, n, hidden)
+	case tensor.Half:
+		return painted[tensor.Float16](x, b, n, hidden)
+	case tensor.Brain:
+		return painted[tensor.BFloat16](x, b, n, hidden)
+	case tensor.Int8:
+		return painted[int8](x, b, n, hidden)
+	case tensor.Int16:
+		return painted[int16](x, b, n, hidden)
+	case tensor.Int32:
+		return painted[int32](x, b, n, hidden)
+	case tensor.Int64:
+		return painted[int64](x, b, n, hidden)
+	case tensor.Uint8:
+		return painted[uint8](x, b, n, hidden)
+	case tensor.Uint16:
+		return painted[uint16](x, b, n, hidden)
+	case tensor.Uint32:
+		return painted[uint32](x, b, n, hidden)
+	case tensor.Uint64:
+		return painted[uint64](x, b, n, hidden)
+	case tensor.Bool:
+		return painted[bool](x, b, n, hidden)
+	case tensor.String:
+		return painted[string](x, b, n, hidden)
+	case tensor.Undefined:
 	}
-	return tensor.Tensor{}, fmt.Errorf("%w: input %q is %v, which cannot be hidden", fault.Invalid, name, t)
+	return tensor.Tensor{}, fmt.Errorf("%w: an input of type %v cannot be hidden", fault.Invalid, x.DType())
 }
 
-// under returns the runs of elements that a window covers, in all channels.
-func (g grid) under(w window) iter.Seq2[int, int] {
-	return func(yield func(from, n int) bool) {
-		for cell, n := range w.runs(g.dims) {
-			for from, length := range g.elements(cell, n) {
-				if !yield(from, length) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// painted returns n copies of row x, where the runs of elements that paint gives for each are b's.
-func painted[T tensor.Element](x, b tensor.Tensor, n int, paint func(i int) iter.Seq2[int, int]) (tensor.Tensor, error) {
+// painted returns n copies of row x, where the elements that hidden gives for each are b's.
+func painted[T tensor.Element](x, b tensor.Tensor, n int, hidden func(i int) spans) (tensor.Tensor, error) {
 	from, err := tensor.Data[T](x)
 	if err != nil {
 		return tensor.Tensor{}, err
@@ -153,13 +133,31 @@ func painted[T tensor.Element](x, b tensor.Tensor, n int, paint func(i int) iter
 	data := slices.Repeat(from, n)
 	for i := range n {
 		row := data[i*len(from) : (i+1)*len(from)]
-		for start, length := range paint(i) {
+		for start, length := range hidden(i) {
 			copy(row[start:start+length], with[start:])
 		}
 	}
 	shape := slices.Clone(x.Shape())
 	shape[0] = int64(n)
 	return tensor.New(shape, data)
+}
+
+// under returns the elements that a window covers, in all channels.
+func (g grid) under(w window) spans {
+	return func(yield func(from, n int) bool) {
+		for cell, n := range w.runs(g.dims) {
+			for from, length := range g.elements(cell, n) {
+				if !yield(from, length) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// everything is all elements of a row.
+func everything(t tensor.Tensor) spans {
+	return func(yield func(from, n int) bool) { yield(0, t.Len()) }
 }
 
 // repeated returns a row n times, whatever its type.

@@ -15,12 +15,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// Function scores rows: tensors that share their length along axis 0. Each row has its own target, and there are as many
-// scores as targets. It is safe for concurrent use and keeps none of the rows.
-type Function interface {
-	Scores(ctx context.Context, rows tensor.Named, targets []int) ([]float64, error)
-}
-
 // Request is what a method is asked.
 type Request struct {
 	Input    tensor.Named // one row
@@ -40,39 +34,77 @@ type Request struct {
 type Method func(ctx context.Context, f Function, req Request) (Explanation, error)
 
 // Methods returns the names of the methods, the default one first.
-func Methods() []string {
-	table := methods()
-	names := make([]string, len(table))
-	for i, m := range table {
-		names[i] = m.name
-	}
-	return names
-}
+func Methods() []string { return names(func(namedMethod) bool { return true }) }
 
 type namedMethod struct {
-	name string
-	run  Method
+	name  string
+	run   Method
+	needs need
 }
+
+// need is what a method needs of a function.
+type need uint8
+
+const (
+	needScores   need = iota
+	needGradient      // or something that only a function with a gradient has
+)
+
+// The methods that others than themselves name.
+const (
+	integratedGradients      = "integrated_gradients"
+	layerIntegratedGradients = "layer_integrated_gradients"
+	occlusion                = "occlusion"
+	leaveOneOut              = "leave_one_out"
+)
 
 // methods is the table of methods; the first is the default one.
 func methods() []namedMethod {
 	return []namedMethod{
-		{"occlusion", Occlusion},
+		{integratedGradients, IntegratedGradients, needGradient},
+		{saliency, Saliency, needGradient},
+		{"input_x_gradient", InputXGradient, needGradient},
+		{"smoothgrad", SmoothGrad, needGradient},
+		{"smoothgrad_sq", SmoothGradSquared, needGradient},
+		{"vargrad", VarGrad, needGradient},
+		{"gradient_shap", GradientSHAP, needGradient},
+		{"grad_cam", GradCAM, needGradient},
+		{"grad_cam_pp", GradCAMPP, needGradient},
+		{"layer_cam", LayerCAM, needGradient},
+		{"guided_backprop", GuidedBackprop, needGradient},
+		{"deconvolution", Deconvolution, needGradient},
+		{"guided_grad_cam", GuidedGradCAM, needGradient},
+		{layerIntegratedGradients, LayerIntegratedGradients, needGradient},
+		{occlusion, Occlusion, needScores},
+		{"rise", RISE, needScores},
+		{"lime", LIME, needScores},
+		{"kernel_shap", KernelSHAP, needScores},
+		{leaveOneOut, LeaveOneOut, needScores},
 	}
 }
 
-// choose returns the method of that name, or the default one for "", and why it was taken.
-func choose(name string) (m namedMethod, why string, err error) {
-	table := methods()
-	if name == "" {
-		return table[0], "the default method", nil
-	}
-	for _, m := range table {
-		if m.name == name {
-			return m, "named in the request", nil
+// names returns the names of some methods.
+func names(which func(namedMethod) bool) []string {
+	var found []string
+	for _, m := range methods() {
+		if which(m) {
+			found = append(found, m.name)
 		}
 	}
-	return namedMethod{}, "", unknown("method", name, Methods())
+	return found
+}
+
+// evaluating returns the names of the methods that need scores alone.
+func evaluating() []string { return names(func(m namedMethod) bool { return m.needs == needScores }) }
+
+// byName returns the method of that name, [fault.Invalid] when there is none.
+func byName(name string) (namedMethod, error) {
+	for _, m := range methods() {
+		if m.name == name {
+			return m, nil
+		}
+	}
+	return namedMethod{}, unknown("method", name, Methods())
 }
 
 // unknown is the refusal of a value that is none of the known ones.

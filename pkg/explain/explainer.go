@@ -29,6 +29,13 @@ type Options struct {
 	// Probabilities turns one row of the output into probabilities, in place. It is called from many goroutines. Nil: they
 	// are probabilities, or cannot become any.
 	Probabilities func(row []float64)
+
+	// Differentiate returns the network as a function that has a gradient, for the scores that a request's output asks for:
+	// [OutputLogits], [OutputProbabilities], or "" for what is best explained. It may keep any of the interfaces beside
+	// [Function], [Outputter] and [Sizer]; the scores that are explained are its own, at the same index as the network's. It
+	// is called for each explanation from many goroutines, so that it is for it to remember. It returns [fault.Unsupported],
+	// with the reason, for a network that has no gradient. Nil: there is none.
+	Differentiate func(ctx context.Context, output string) (Function, error)
 }
 
 // Explainer explains the answers of one network. It is immutable and safe for concurrent use.
@@ -68,6 +75,10 @@ type Question struct {
 	Input  tensor.Named // one row, as the network takes it
 	Params Params
 
+	// Baseline is what the handler says stands for nothing, as padding in a text: one row of the inputs that are to be
+	// attributed, all others stay as they are. Nil: what the parameters say.
+	Baseline tensor.Named
+
 	// Progress, where not nil, is told how far the explanation has come, one call at a time.
 	Progress func(done, total int)
 }
@@ -85,11 +96,12 @@ func (e *Explainer) Explain(ctx context.Context, q Question) (*Explanation, erro
 }
 
 func (e *Explainer) explain(ctx context.Context, q Question) (*Explanation, error) {
-	method, why, err := choose(q.Params.Method)
-	if err != nil {
-		return nil, err
+	if q.Params.Method != "" {
+		if _, err := byName(q.Params.Method); err != nil {
+			return nil, err
+		}
 	}
-	inputs, output, err := e.ends()
+	inputs, output, err := e.ends(q)
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +109,8 @@ func (e *Explainer) explain(ctx context.Context, q Question) (*Explanation, erro
 	if err != nil {
 		return nil, err
 	}
-	f, err := e.function(output, q.Params)
-	if err != nil {
-		return nil, err
-	}
-	scores, rowBytes, err := f.row(ctx, q.Input)
+	network := e.network(output)
+	scores, rowBytes, err := network.row(ctx, q.Input)
 	if err != nil {
 		return nil, err
 	}
@@ -109,30 +118,40 @@ func (e *Explainer) explain(ctx context.Context, q Question) (*Explanation, erro
 	if err != nil {
 		return nil, err
 	}
-	x, err := method.run(ctx, f, Request{
-		Input: q.Input, Baseline: baseline, Target: target, Params: q.Params, Layout: e.opts.Layout,
-		Rows: e.rows(rowBytes), Progress: q.Progress,
+	x, err := e.attempts(network, rowBytes).explain(ctx, Request{
+		Input: q.Input, Baseline: baseline, Target: target, Params: q.Params, Layout: e.opts.Layout, Progress: q.Progress,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", method.name, err)
+		return nil, err
 	}
-	x.Method, x.Why, x.Inputs, x.Layout = method.name, why, inputs, e.opts.Layout
-	x.Baseline.Kind = kind
+	if x.Inputs == nil {
+		x.Inputs = inputs
+	}
+	x.Layout, x.Baseline.Kind = e.opts.Layout, kind
 	x.Runtime.ForwardEvaluations++ // the run that found the target
-	e.tell(&x, f)
+	e.tell(&x)
 	return &x, nil
 }
 
-// ends returns the network's inputs that can be attributed, in its order, and the output that is explained.
-func (e *Explainer) ends() (inputs []string, output string, err error) {
+// ends returns the network's inputs that are attributed, in its order, and the output that is explained.
+func (e *Explainer) ends(q Question) (inputs []string, output string, err error) {
 	signature := e.opts.Session.Signature()
-	for _, v := range signature.Inputs {
-		if attributable(v.DType) {
-			inputs = append(inputs, v.Name)
+	named := func(which func(engine.Value) bool) []string {
+		var found []string
+		for _, v := range signature.Inputs {
+			if which(v) {
+				found = append(found, v.Name)
+			}
 		}
+		return found
 	}
-	if len(inputs) == 0 {
-		return nil, "", fmt.Errorf("%w: none of the network's inputs can be hidden gradually: %s", fault.Unsupported, list(signature.Inputs))
+	if q.Baseline != nil {
+		inputs = named(func(v engine.Value) bool { _, ok := q.Baseline[v.Name]; return ok })
+	} else if inputs = named(func(v engine.Value) bool { return attributable(v.DType) }); len(inputs) == 0 {
+		inputs = named(func(v engine.Value) bool { return identifies(v.DType) })
+	}
+	if len(inputs) < max(1, len(q.Baseline)) {
+		return nil, "", fmt.Errorf("%w: none of the network's inputs can be hidden: %s", fault.Unsupported, list(signature.Inputs))
 	}
 	i := slices.IndexFunc(signature.Outputs, func(v engine.Value) bool { return attributable(v.DType) && v.DType != tensor.Uint8 })
 	if i < 0 {
@@ -154,6 +173,9 @@ func (e *Explainer) baseline(q Question, inputs []string) (tensor.Named, string,
 	if err := e.opts.Session.Signature().Check(q.Input); err != nil {
 		return nil, "", err
 	}
+	if q.Baseline != nil {
+		return q.Baseline, baselineReference, nil
+	}
 	b, err := newBackground(q.Params, e.opts.Pixels)
 	if err != nil {
 		return nil, "", err
@@ -171,14 +193,8 @@ func (e *Explainer) baseline(q Question, inputs []string) (tensor.Named, string,
 	return baseline, b.kind, nil
 }
 
-// rows returns how many rows of that many bytes may run at once.
-func (e *Explainer) rows(rowBytes int64) int {
-	return int(max(1, min(int64(e.opts.Rows), e.opts.Memory/max(1, rowBytes))))
-}
-
 // tell fills in what the explainer knows of the target, and what a reader should be warned of.
-func (e *Explainer) tell(x *Explanation, f function) {
-	x.Target.Output = f.scale
+func (e *Explainer) tell(x *Explanation) {
 	if x.Target.Index < len(e.opts.Labels) {
 		x.Target.Label = e.opts.Labels[x.Target.Index]
 	}
@@ -187,20 +203,13 @@ func (e *Explainer) tell(x *Explanation, f function) {
 	}
 }
 
-// function returns the scores that p asks for. It returns [fault.Unsupported] when the network has others.
-func (e *Explainer) function(output string, p Params) (function, error) {
+// network returns the scores as the network gives them.
+func (e *Explainer) network(output string) function {
 	f := function{session: e.opts.Session, output: output, scale: e.opts.Output}
 	if f.scale == "" {
 		f.scale = output
 	}
-	switch {
-	case p.Output == "" || p.Output == e.opts.Output:
-		return f, nil
-	case p.Output == OutputProbabilities && e.opts.Probabilities != nil:
-		f.scale, f.convert = OutputProbabilities, e.opts.Probabilities
-		return f, nil
-	}
-	return function{}, fmt.Errorf("%w: output %q: the network gives %s; leave output out", fault.Unsupported, short(p.Output), f.scale)
+	return f
 }
 
 // function is a network's output as scores: the target is an index into one row of it, flattened.
@@ -210,6 +219,9 @@ type function struct {
 	scale   string              // what the scores are
 	convert func(row []float64) // of the output into the scores; nil: they are the same
 }
+
+// Output returns what the scores are.
+func (f function) Output() string { return f.scale }
 
 // Scores runs the rows.
 func (f function) Scores(ctx context.Context, rows tensor.Named, targets []int) ([]float64, error) {
@@ -272,16 +284,4 @@ func (f function) scores(out tensor.Tensor, i int) ([]float64, error) {
 		f.convert(scores)
 	}
 	return scores, err
-}
-
-// doubles returns a copy of t's numbers.
-func doubles(t tensor.Tensor) ([]float64, error) {
-	if data, err := tensor.Data[float64](t); err == nil {
-		return slices.Clone(data), nil
-	}
-	data, err := tensor.Float32s(t)
-	if err != nil {
-		return nil, err
-	}
-	return converted(data, func(v float32) float64 { return float64(v) }), nil
 }

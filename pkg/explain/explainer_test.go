@@ -99,7 +99,7 @@ func TestExplainTellsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Both channels of a pixel are hidden together: the first is covered by elements 0 and 4 of the row.
-	want := `{"method":"occlusion","exact":false,"why":"the default method",` +
+	want := `{"method":"occlusion","exact":false,"why":"the default method without a gradient: no gradient is known for this network",` +
 		`"target":{"index":2,"label":"fish","output":"logits","value":15},"baseline":{"kind":"0.5","value":2.5},` +
 		`"parameters":{"window":[1,1],"stride":[1,1],"seed":3},` +
 		`"attributions":[{"input":"x","shape":[2,2,2],"data":[5,1.5,2.5,3.5,5,1.5,2.5,3.5]}],` +
@@ -119,7 +119,10 @@ func TestExplainTellsEverything(t *testing.T) {
 	if got, err := back.Picture(); err != nil || got.String() != "float32[2 2 2]" {
 		t.Errorf("picture of the answer read back: %v, %v", got, err)
 	}
-	wantHeader := map[string]string{"X-Explain-Method": "occlusion", "X-Explain-Exact": "false", "X-Explain-Reason": "the default method"}
+	wantHeader := map[string]string{
+		"X-Explain-Method": "occlusion", "X-Explain-Exact": "false",
+		"X-Explain-Reason": "the default method without a gradient: no gradient is known for this network",
+	}
 	if diff := cmp.Diff(x.Header(), wantHeader); diff != "" {
 		t.Errorf("header differs (-got +want):\n%s", diff)
 	}
@@ -318,7 +321,7 @@ func TestExplainRefuses(t *testing.T) {
 	two := tensor.Named{"x": must(t, []int64{2, 2, 2, 2}, make([]float32, 16))}
 	wide := tensor.Named{"x": must(t, []int64{1, 2, 2, 3}, make([]float32, 12))}
 	text := enginetest.New(engine.Signature{
-		Inputs: []engine.Value{value("ids", tensor.Int64, 4)}, Outputs: []engine.Value{value("y", tensor.Float32, 2)},
+		Inputs: []engine.Value{value("text", tensor.String, 4)}, Outputs: []engine.Value{value("y", tensor.Float32, 2)},
 	}, nil)
 	counts := enginetest.New(engine.Signature{
 		Inputs: []engine.Value{value("x", tensor.Float32, 4)}, Outputs: []engine.Value{value("class", tensor.Int64, 1)},
@@ -338,14 +341,14 @@ func TestExplainRefuses(t *testing.T) {
 		{"two rows", explain.Options{Session: network(nil)}, explain.Question{Input: two}, fault.Invalid, "want one row"},
 		{"wrong shape", explain.Options{Session: network(nil)}, explain.Question{Input: wide}, fault.Invalid, "the network takes"},
 		{"no input", explain.Options{Session: network(nil)}, explain.Question{}, fault.Invalid, "missing"},
-		{"unknown method", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Method: "shap"}}, fault.Invalid, `method "shap" is not known (known: occlusion)`},
+		{"unknown method", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Method: "shap"}}, fault.Invalid, `method "shap" is not known (known: integrated_gradients, `},
 		{"unknown baseline", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Baseline: "grey"}}, fault.Invalid, `baseline "grey"`},
 		{"black of unknown pixels", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Baseline: "black"}}, fault.Unsupported, `baseline "black": how pixels become this network's input is not known; ask for zeros, mean, blur or a number`},
 		{"pixels of other channels", explain.Options{Session: network(nil), Pixels: mono}, explain.Question{Input: pixels(t), Params: explain.Params{Baseline: "white"}}, fault.Invalid, "2 channels"},
 		{"logits of probabilities", explain.Options{Session: network(nil), Output: "probabilities"}, explain.Question{Input: pixels(t), Params: explain.Params{Output: "logits"}}, fault.Unsupported, `output "logits": the network gives probabilities; leave output out`},
 		{"probabilities of anything", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Output: "probabilities"}}, fault.Unsupported, `the network gives y`},
 		{"gaps", explain.Options{Session: network(nil)}, explain.Question{Input: pixels(t), Params: explain.Params{Stride: 2}}, fault.Invalid, "explain: occlusion: invalid: stride 2"},
-		{"only identifiers", explain.Options{Session: text}, explain.Question{Input: pixels(t)}, fault.Unsupported, "ids int64[batch,4]"},
+		{"only texts", explain.Options{Session: text}, explain.Question{Input: pixels(t)}, fault.Unsupported, "text string[batch,4]"},
 		{"only classes", explain.Options{Session: counts}, explain.Question{Input: pixels(t)}, fault.Unsupported, "class int64[batch,1]"},
 		{"closed", explain.Options{Session: closed}, explain.Question{Input: pixels(t)}, fault.Unavailable, "closed"},
 	}

@@ -14,14 +14,14 @@ import (
 // shared.
 type Explanation struct {
 	Method       string
-	Exact        bool   // from the network's own gradient; false for what only evaluates
+	Exact        bool   // from the network's own gradients; false for what only evaluates
 	Why          string // the method was taken
 	Target       Target
 	Baseline     Baseline
 	Parameters   Parameters   // as they were used, defaults filled in
 	Convergence  *Convergence // nil for methods that do not claim completeness
 	Attributions tensor.Named // float32, each in the shape of its input without the batch axis
-	Inputs       []string     // the names of Attributions, in the network's order
+	Inputs       []string     // the names of Attributions, in the network's order; of a layer, its name
 	Layout       Layout       // of the attributions with channels
 	Crop         *Crop        // of the picture, where the input was one; the handler knows it
 	Warnings     []string
@@ -42,11 +42,22 @@ type Baseline struct {
 	Value float32 `json:"value"` // the score of the baseline
 }
 
-// Parameters are what a method used.
+// Parameters are what a method used; what it does not use is left out.
 type Parameters struct {
-	Window []int  `json:"window,omitempty"` // of occlusion: one length an axis, of the first input
-	Stride []int  `json:"stride,omitempty"`
-	Seed   uint64 `json:"seed"`
+	Steps    int      `json:"steps,omitempty"` // of the integral
+	Rule     string   `json:"rule,omitempty"`
+	Layer    string   `json:"layer,omitempty"` // the tensor that was looked at
+	Of       string   `json:"of,omitempty"`    // the method that was smoothed
+	Samples  int      `json:"samples,omitempty"`
+	Sigma    *float64 `json:"sigma,omitempty"`    // of the noise, on the first input
+	Abs      *bool    `json:"abs,omitempty"`      // whether the gradient lost its sign
+	Relu     *bool    `json:"relu,omitempty"`     // whether the map lost what is below zero
+	P        float64  `json:"p,omitempty"`        // of rise: how much of the input a mask keeps
+	Width    float64  `json:"width,omitempty"`    // of lime: of the kernel
+	Segments int      `json:"segments,omitempty"` // how many there are, of all inputs
+	Window   []int    `json:"window,omitempty"`   // of occlusion: one length an axis, of the first input
+	Stride   []int    `json:"stride,omitempty"`
+	Seed     uint64   `json:"seed"`
 }
 
 // Convergence is how far the attributions are from complete.

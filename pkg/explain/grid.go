@@ -101,9 +101,6 @@ func (w window) runs(dims []int) iter.Seq2[int, int] {
 	}
 }
 
-// whole is the window over all cells.
-func (g grid) whole() window { return window{make([]int, len(g.dims)), g.dims} }
-
 func product(dims []int) int {
 	n := 1
 	for _, d := range dims {

@@ -23,12 +23,17 @@ func Occlusion(ctx context.Context, f Function, req Request) (Explanation, error
 	var score, baseline float64
 	p := plan{
 		total: 2, // the input as it is and the baseline, then each window
-		at: func(i int) variant {
-			if i < 2 {
-				return variant{all: i == 1}
+		hidden: func(i int, input string) spans {
+			switch i {
+			case 0:
+				return nothing
+			case 1:
+				return everything(req.Input[input])
 			}
-			v, n := find(veils, i-2)
-			return variant{input: v.input, window: v.window(n)}
+			if v, n := find(veils, i-2); v.input == input {
+				return v.grid.under(v.window(n))
+			}
+			return nothing
 		},
 		got: func(i int, s float64) {
 			switch i {
@@ -87,6 +92,9 @@ func lay(req Request) ([]veil, error) {
 	}
 	var veils []veil
 	for _, name := range slices.Sorted(maps.Keys(req.Baseline)) {
+		if err := gradual(name, req.Input[name]); err != nil {
+			return nil, err
+		}
 		shape := req.Input[name].Shape()[1:]
 		g := newGrid(shape, req.Layout)
 		v := veil{input: name, shape: shape, grid: g, sums: make([]float64, g.cells()), counts: make([]int, g.cells())}

@@ -431,7 +431,7 @@ func TestOcclusionRefuses(t *testing.T) {
 		{"no elements", explain.Request{Input: named(empty), Baseline: named(empty)}, deaf{}, fault.Invalid, "not empty"},
 		{"other shape", explain.Request{Input: named(row), Baseline: named(two)}, deaf{}, fault.Invalid, "float32[2 8]"},
 		{"other input", explain.Request{Input: named(row), Baseline: tensor.Named{"y": row}}, deaf{}, fault.Invalid, `input "y"`},
-		{"identifiers", explain.Request{Input: named(ids), Baseline: named(ids)}, deaf{}, fault.Invalid, "cannot be hidden"},
+		{"identifiers", explain.Request{Input: named(ids), Baseline: named(ids)}, deaf{}, fault.Unsupported, "cannot be hidden gradually; ask for leave_one_out"},
 		{"gaps", explain.Request{Input: named(row), Baseline: named(row), Params: explain.Params{Window: 2, Stride: 3}}, deaf{}, fault.Invalid, "stride 3 leaves gaps between windows of 2"},
 		{"gaps by default", explain.Request{Input: named(row), Baseline: named(row), Params: explain.Params{Stride: 3}}, deaf{}, fault.Invalid, "windows of 1"},
 		{"lost score", explain.Request{Input: named(row), Baseline: named(row)}, short{}, fault.Internal, "scores for"},

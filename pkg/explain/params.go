@@ -12,15 +12,26 @@ import (
 
 // Params say how to explain. In each of them the zero value is the default.
 type Params struct {
-	Target   string // a label, an index or "predicted", which "" means too
-	Method   string // "": the default one
-	Baseline string // one of the kinds in the table, or a number; "": zeros
-	Window   int    // of occlusion: cells along each axis; 0: a seventh of the axis
-	Stride   int    // of occlusion: cells from window to window; 0: half of the window
-	Seed     uint64 // of whatever is random
-	Output   string // logits or probabilities: which scores are explained; "": those that the network gives
-	Format   string // json, png or overlay; "": json
-	Detail   string // plain or full; "": plain
+	Target   string  // a label, an index or "predicted", which "" means too
+	Method   string  // "": the default one
+	Baseline string  // one of the kinds in the table, or a number; "": zeros
+	Steps    int     // of an integral; 0: 15 for pictures, 50 otherwise
+	Rule     string  // of an integral; "": gausslegendre
+	Layer    string  // the tensor that is looked at; "": chosen by the network
+	Samples  int     // of what is random; 0: 50 for noise, 500 for lime and kernel_shap, 2000 for rise
+	Sigma    float64 // of noise; 0: 0.15 of the input's range, for gradient_shap none
+	Abs      string  // of saliency: "true" or "false"; "": true, and false where it is smoothed
+	Of       string  // the method that is smoothed; "": saliency
+	Relu     string  // of grad_cam: "true" or "false"; "": true
+	P        float64 // of rise: the part of the input that a mask keeps; 0: a half
+	Width    float64 // of lime: of the kernel; 0: 0.25
+	Segments int     // of lime and kernel_shap: of each input, at most; 0: 49
+	Window   int     // of occlusion: cells along each axis; 0: a seventh of the axis
+	Stride   int     // of occlusion: cells from window to window; 0: half of the window
+	Seed     uint64  // of whatever is random
+	Output   string  // logits or probabilities: which scores are explained; "": those that the network gives
+	Format   string  // json, png, overlay or npy; "": json
+	Detail   string  // plain or full; "": plain
 }
 
 // The values of [Params] that others than this package look at.
@@ -33,6 +44,7 @@ const (
 	FormatJSON    = "json"
 	FormatPNG     = "png"
 	FormatOverlay = "overlay"
+	FormatNPY     = "npy"
 
 	DetailPlain = "plain"
 	DetailFull  = "full"
@@ -56,13 +68,34 @@ type Parameter struct {
 	Choices []string
 	Default string // what is used when nothing is given, in words where it depends on the input
 	Help    string
+	Methods []string // that it means something to, which Help begins with; nil: all of them
 
-	set func(p *Params, value string) error
+	set   func(p *Params, value string) error
+	given func(p Params) bool // of the parameters of some methods alone
+}
+
+// belongs tells whether the parameter means something to a method, or to the one that it smooths.
+func (p Parameter) belongs(method string, given Params) bool {
+	return slices.Contains(p.Methods, method) ||
+		slices.Contains(smoothing(), method) && given.Of != "" && slices.Contains(p.Methods, given.Of)
 }
 
 // Table returns the parameters that mean something to the methods there are, in the order in which help shows them. The
 // command line makes its flags from it, and the API its list of names.
 func Table() []Parameter {
+	return slices.Concat(general(), differentiating(), sampling(), occluding(), answering())
+}
+
+// smoothing returns the methods that smooth another one.
+func smoothing() []string { return []string{"smoothgrad", "smoothgrad_sq", "vargrad"} }
+
+// of makes a parameter one of some methods alone.
+func (p Parameter) of(methods ...string) Parameter {
+	p.Methods, p.Help = methods, joined(methods)+": "+p.Help
+	return p
+}
+
+func general() []Parameter {
 	return []Parameter{
 		{
 			Name: "target", Kind: Text, Choices: []string{TargetPredicted}, Default: TargetPredicted,
@@ -75,17 +108,69 @@ func Table() []Parameter {
 			Help: "what a part of the input is compared with: a kind, or a number at the network's input",
 			set:  setBaseline,
 		},
-		integer("window", "a seventh of each axis", "occlusion: how many cells along each axis are hidden at once",
-			func(p *Params) *int { return &p.Window }),
-		integer("stride", "half of the window", "occlusion: how many cells lie from one window to the next",
-			func(p *Params) *int { return &p.Stride }),
+	}
+}
+
+// differentiating returns the parameters of the methods that need a gradient.
+func differentiating() []Parameter {
+	layer := Parameter{
+		Name: "layer", Kind: Text, Default: "the network's last with two axes, or its embedding", Help: "the tensor that is looked at, by its name in the network",
+		set:   func(p *Params, value string) error { p.Layer = value; return nil },
+		given: func(p Params) bool { return p.Layer != "" },
+	}
+	return []Parameter{
+		integer("steps", "15 for pictures, 50 otherwise", "how many gradients the integral is made of",
+			func(p *Params) *int { return &p.Steps }).of(integratedGradients, layerIntegratedGradients),
+		choice("rule", rules(), "where on the way the gradients are taken",
+			func(p *Params) *string { return &p.Rule }).of(integratedGradients, layerIntegratedGradients),
+		layer.of("grad_cam", "grad_cam_pp", "layer_cam", "guided_grad_cam", layerIntegratedGradients),
+		choice("relu", []string{"true", "false"}, "whether the map loses what is below zero",
+			func(p *Params) *string { return &p.Relu }).of("grad_cam"),
+		choice("abs", []string{"true", "false"}, "whether the gradient loses its sign",
+			func(p *Params) *string { return &p.Abs }).of(saliency),
+		choice("of", smoothed(), "the method that is smoothed",
+			func(p *Params) *string { return &p.Of }).of(smoothing()...),
+	}
+}
+
+// sampling returns the parameters of the methods that draw samples.
+func sampling() []Parameter {
+	noisy := append(smoothing(), "gradient_shap")
+	return []Parameter{
+		integer("samples", "50; 500 for lime and kernel_shap, 2000 for rise", "how many samples are drawn",
+			func(p *Params) *int { return &p.Samples }).of(append(noisy, "rise", "lime", "kernel_shap")...),
+		number("sigma", "0.15 of the input's range; none for gradient_shap", "the deviation of the noise", math.MaxFloat32,
+			func(p *Params) *float64 { return &p.Sigma }).of(noisy...),
+		number("p", "0.5", "how much of the input a mask keeps", 1,
+			func(p *Params) *float64 { return &p.P }).of("rise"),
+		number("width", "0.25", "how far from the whole input a sample still counts", math.MaxFloat32,
+			func(p *Params) *float64 { return &p.Width }).of("lime"),
+		integer("segments", "49", "into how many segments an input is cut, at most",
+			func(p *Params) *int { return &p.Segments }).of("lime", "kernel_shap"),
+	}
+}
+
+// occluding returns the parameters of occlusion.
+func occluding() []Parameter {
+	return []Parameter{
+		integer("window", "a seventh of each axis", "how many cells along each axis are hidden at once",
+			func(p *Params) *int { return &p.Window }).of(occlusion),
+		integer("stride", "half of the window", "how many cells lie from one window to the next",
+			func(p *Params) *int { return &p.Stride }).of(occlusion),
+	}
+}
+
+// answering returns the parameters of the answer.
+func answering() []Parameter {
+	return []Parameter{
 		{
 			Name: "seed", Kind: Integer, Default: "0",
 			Help: "the seed of whatever is random; the same seed gives the same answer",
 			set:  setSeed,
 		},
 		outputs(),
-		choice("format", []string{FormatJSON, FormatPNG, FormatOverlay}, "the form of the answer: numbers, a heat map, or one on the picture",
+		choice("format", []string{FormatJSON, FormatPNG, FormatOverlay, FormatNPY},
+			"the form of the answer: numbers, a heat map, one on the picture, or numbers as NumPy keeps them",
 			func(p *Params) *string { return &p.Format }),
 		choice("detail", []string{DetailPlain, DetailFull}, "the attributions alone, or with everything known about them",
 			func(p *Params) *string { return &p.Detail }),
@@ -116,6 +201,7 @@ func choice(name string, choices []string, help string, field func(*Params) *str
 			*field(p) = value
 			return nil
 		},
+		given: func(p Params) bool { return *field(&p) != "" },
 	}
 }
 
@@ -137,6 +223,23 @@ func integer(name, byDefault, help string, field func(*Params) *int) Parameter {
 			*field(p) = int(n)
 			return nil
 		},
+		given: func(p Params) bool { return *field(&p) != 0 },
+	}
+}
+
+// number is a parameter above zero and at most as high as most.
+func number(name, byDefault, help string, most float64, field func(*Params) *float64) Parameter {
+	return Parameter{
+		Name: name, Kind: Number, Default: byDefault, Help: help,
+		set: func(p *Params, value string) error {
+			n, err := strconv.ParseFloat(value, 64)
+			if err != nil || !(n > 0 && n <= most) { // false for what is not a number
+				return fmt.Errorf("%w: %s %q: want a number above 0, at most %.3g", fault.Invalid, name, short(value), most)
+			}
+			*field(p) = n
+			return nil
+		},
+		given: func(p Params) bool { return *field(&p) != 0 },
 	}
 }
 

@@ -48,9 +48,9 @@ func TestParseParams(t *testing.T) {
 func TestParseParamsRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[[2]string]string{
-		{"method", "oclusion"}:                `invalid: method "oclusion" is not known, did you mean "occlusion"? (known: occlusion)`,
-		{"method", "magic"}:                   `invalid: method "magic" is not known (known: occlusion)`,
-		{"format", "overly"}:                  `invalid: format "overly" is not known, did you mean "overlay"? (known: json, png, overlay)`,
+		{"method", "oclusion"}:                `invalid: method "oclusion" is not known, did you mean "occlusion"? (known: ` + strings.Join(explain.Methods(), ", ") + `)`,
+		{"method", "magic"}:                   `invalid: method "magic" is not known (known: ` + strings.Join(explain.Methods(), ", ") + `)`,
+		{"format", "overly"}:                  `invalid: format "overly" is not known, did you mean "overlay"? (known: json, png, overlay, npy)`,
 		{"detail", "FULL"}:                    `invalid: detail "FULL" is not known, did you mean "full"? (known: plain, full)`,
 		{"baseline", "grey"}:                  `invalid: baseline "grey" is neither a finite number nor a known kind (known: zeros, black, white, mean, blur, noise)`,
 		{"baseline", "zero"}:                  `invalid: baseline "zero" is neither a finite number nor a known kind, did you mean "zeros"? (known: zeros, black, white, mean, blur, noise)`,
@@ -64,7 +64,7 @@ func TestParseParamsRefuses(t *testing.T) {
 		{"stride", " 3"}:                      `stride " 3"`,
 		{"seed", "-1"}:                        `invalid: seed "-1": want a whole number from 0 to 18446744073709551615`,
 		{"seed", "18446744073709551616"}:      "seed",
-		{"format", strings.Repeat("x", 9999)}: `format "` + strings.Repeat("x", 64) + `..." is not known (known: json, png, overlay)`,
+		{"format", strings.Repeat("x", 9999)}: `format "` + strings.Repeat("x", 64) + `..." is not known (known: json, png, overlay, npy)`,
 	}
 	for pair, want := range tests {
 		_, err := explain.ParseParams(map[string]string{pair[0]: pair[1]})
@@ -94,7 +94,10 @@ func TestTableIsComplete(t *testing.T) {
 			t.Errorf("%s took a value that means nothing", p.Name)
 		}
 	}
-	if diff := cmp.Diff(names, []string{"target", "method", "baseline", "window", "stride", "seed", "output", "format", "detail"}); diff != "" {
+	if diff := cmp.Diff(names, []string{
+		"target", "method", "baseline", "steps", "rule", "layer", "relu", "abs", "of", "samples", "sigma", "p", "width", "segments",
+		"window", "stride", "seed", "output", "format", "detail",
+	}); diff != "" {
 		t.Errorf("names differ (-got +want):\n%s", diff)
 	}
 }
