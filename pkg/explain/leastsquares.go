@@ -22,6 +22,9 @@ func leastSquares(rows []observation, ridge float64) ([]float64, error) {
 			}
 		}
 	}
+	if whole <= 0 {
+		return nil, fmt.Errorf("%w: width is so small that no sample counts: want a larger one", fault.Invalid)
+	}
 	mean /= whole
 	for i := range means {
 		means[i] /= whole
@@ -58,7 +61,7 @@ func ridged(a [][]float64, b []float64, ridge float64) ([]float64, error) {
 			return substituted(l, b), nil
 		}
 	}
-	return nil, fmt.Errorf("%w: the scores are not finite numbers, so no linear function fits them", fault.Unsupported)
+	return nil, fmt.Errorf("%w: no linear function fits %d segments", fault.Internal, len(a))
 }
 
 // cholesky makes of a symmetric matrix, of which the lower half is given, the lower triangle whose square it is. It tells

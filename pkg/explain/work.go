@@ -144,7 +144,7 @@ func (t *task) ends(ctx context.Context) error {
 
 // scores scores one chunk of points.
 func (t *task) scores(ctx context.Context, points [][]float64) ([]float64, error) {
-	rows, err := t.rows(points)
+	rows, err := t.rows(ctx, points)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (t *task) scores(ctx context.Context, points [][]float64) ([]float64, error
 
 // gradients returns the gradient of d at each of one chunk of points.
 func (t *task) gradients(ctx context.Context, d Differentiable, points [][]float64) ([][]float64, error) {
-	rows, err := t.rows(points)
+	rows, err := t.rows(ctx, points)
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +196,12 @@ func (t *task) targets(points [][]float64) []int {
 	return slices.Repeat([]int{t.req.Target}, len(points))
 }
 
-// rows returns a row for each point: the inputs that are not attributed are as in the request.
-func (t *task) rows(points [][]float64) (tensor.Named, error) {
+// rows returns a row for each point: the inputs that are not attributed are as in the request. It returns the context's
+// error when ctx has ended, before anything is computed of the rows.
+func (t *task) rows(ctx context.Context, points [][]float64) (tensor.Named, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	rows := make(tensor.Named, len(t.req.Input))
 	for _, p := range t.parts {
 		var err error
