@@ -143,7 +143,7 @@ func (f interrupted) Layer(_ context.Context, layer string, rows tensor.Named, t
 	return f.convolved.Layer(context.Background(), layer, rows, targets)
 }
 
-func (f interrupted) Cut(ctx context.Context, layer string, input, baseline tensor.Named) (explain.Differentiable, tensor.Named, tensor.Named, string, error) {
+func (f interrupted) Cut(ctx context.Context, layer string, input, baseline tensor.Named) (explain.Differentiable, tensor.Named, tensor.Named, string, error) { //nolint:revive // as the interface has it
 	_, x, b, name, err := f.convolved.Cut(ctx, layer, input, baseline)
 	return tail{f, f.after(name)}, x, b, name, err
 }
