@@ -7,6 +7,7 @@ import (
 	"image"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,10 +114,11 @@ func (o *explainOptions) check() error {
 	switch {
 	case o.save != "" && len(o.files) > 1:
 		return fmt.Errorf("%w: --save takes one picture, there are %d files", fault.Invalid, len(o.files))
-	case o.wantsPicture() && len(o.files) > 1:
-		return fmt.Errorf("%w: --format %s answers a picture, there are %d files: ask about one, or leave it out", fault.Invalid, o.params["format"], len(o.files))
-	case o.wantsPicture() && o.outTerminal:
-		return fmt.Errorf("%w: --format %s would write a PNG to the terminal: take --save map.png, or send it to a file", fault.Invalid, o.params["format"])
+	case o.wantsFile() && len(o.files) > 1:
+		return fmt.Errorf("%w: --format %s answers one file, there are %d files: ask about one, or leave it out", fault.Invalid, o.params["format"], len(o.files))
+	case o.wantsFile() && o.outTerminal:
+		return fmt.Errorf("%w: --format %s would write a binary file to the terminal: send it to a file, or take --save map.png for a picture",
+			fault.Invalid, o.params["format"])
 	case o.save != "":
 		return o.checkSave()
 	}
@@ -141,10 +143,9 @@ func (o *explainOptions) checkSave() error {
 	return nil
 }
 
-// wantsPicture tells whether the answer is a PNG.
-func (o *explainOptions) wantsPicture() bool {
-	format := o.params["format"]
-	return format == explain.FormatPNG || format == explain.FormatOverlay
+// wantsFile tells whether the answer is a file of its own: a PNG, or NumPy's.
+func (o *explainOptions) wantsFile() bool {
+	return slices.Contains([]string{explain.FormatPNG, explain.FormatOverlay, explain.FormatNPY}, o.params["format"])
 }
 
 // one explains one file. A summary, and a saved map, are made of the full report; a bare answer is asked for as it is.
@@ -153,7 +154,7 @@ func (o *explainOptions) one(ctx context.Context, p *asked, format string) error
 	if err != nil {
 		return err
 	}
-	if format == outputJSON || o.wantsPicture() {
+	if format == outputJSON || o.wantsFile() {
 		resp, err := o.ask(ctx, p, req, o.params)
 		if err != nil {
 			return err

@@ -157,7 +157,7 @@ func (t *task) pictures() error {
 
 // maps returns the map of each point, stretched over the inputs.
 func (t *task) maps(ctx context.Context, l Layered, points [][]float64, look camera) ([][]float64, error) {
-	rows, err := t.rows(points)
+	rows, err := t.rows(ctx, points)
 	if err != nil {
 		return nil, err
 	}

@@ -145,12 +145,12 @@ func (e *Explainer) ends(q Question) (inputs []string, output string, err error)
 		}
 		return found
 	}
-	if q.Baseline != nil {
+	if q.Baseline != nil { // whether it fits, the method finds out
 		inputs = named(func(v engine.Value) bool { _, ok := q.Baseline[v.Name]; return ok })
 	} else if inputs = named(func(v engine.Value) bool { return attributable(v.DType) }); len(inputs) == 0 {
 		inputs = named(func(v engine.Value) bool { return identifies(v.DType) })
 	}
-	if len(inputs) < max(1, len(q.Baseline)) {
+	if len(inputs) == 0 && q.Baseline == nil {
 		return nil, "", fmt.Errorf("%w: none of the network's inputs can be hidden: %s", fault.Unsupported, list(signature.Inputs))
 	}
 	i := slices.IndexFunc(signature.Outputs, func(v engine.Value) bool { return attributable(v.DType) && v.DType != tensor.Uint8 })

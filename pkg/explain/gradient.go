@@ -52,9 +52,6 @@ func attribute(ctx context.Context, f Function, req Request, r recipe) (Explanat
 	if err := t.ends(ctx); err != nil {
 		return Explanation{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return Explanation{}, err
-	}
 	all, err := p.at(ctx, [][]float64{t.x})
 	if err != nil {
 		return Explanation{}, err

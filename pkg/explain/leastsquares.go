@@ -7,41 +7,55 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 )
 
-// leastSquares fits scores as a constant and a coefficient for each feature that is on, by weighted least squares, with
-// ridge times the coefficients' squares added. It returns the coefficients. Where the observations do not tell features
-// apart, the smallest coefficients are taken.
-func leastSquares(rows []observation, ridge float64) ([]float64, error) {
-	n := len(rows[0].on)
-	means, mean, whole := make([]float64, n), 0.0, 0.0
-	for _, r := range rows {
-		whole += r.weight
-		mean += r.weight * r.score
-		for i, on := range r.on {
-			if on {
-				means[i] += r.weight
+// regression fits scores as a constant and a coefficient for each feature that is on, by weighted least squares. It keeps
+// sums alone, however many observations there are.
+type regression struct {
+	whole, scores float64     // the weights; the weighted scores
+	features      []float64   // by feature: the weights where it is on
+	both          [][]float64 // by feature, then by one before it or itself: the weights where both are on
+	with          []float64   // by feature: the weighted scores where it is on
+}
+
+func newRegression(features int) *regression {
+	r := &regression{features: make([]float64, features), with: make([]float64, features), both: make([][]float64, features)}
+	for i := range r.both {
+		r.both[i] = make([]float64, i+1)
+	}
+	return r
+}
+
+// observe adds an observation: the score with some features on.
+func (r *regression) observe(on []bool, score, weight float64) {
+	r.whole += weight
+	r.scores += weight * score
+	for i, here := range on {
+		if !here {
+			continue
+		}
+		r.features[i] += weight
+		r.with[i] += weight * score
+		for j, there := range on[:i+1] {
+			if there {
+				r.both[i][j] += weight
 			}
 		}
 	}
-	mean /= whole
-	for i := range means {
-		means[i] /= whole
+}
+
+// coefficients returns each feature's coefficient, when ridge times the coefficients' squares is added to what is made
+// small. Where the observations do not tell features apart, small coefficients are taken. It returns [fault.Invalid] when
+// no observation has any weight.
+func (r *regression) coefficients(ridge float64) ([]float64, error) {
+	if r.whole <= 0 {
+		return nil, fmt.Errorf("%w: width is so small that no sample counts: want a larger one", fault.Invalid)
 	}
-	a, b := make([][]float64, n), make([]float64, n)
-	for i := range a {
-		a[i] = make([]float64, n)
-	}
-	for _, r := range rows { // about the means, so that the constant drops out
-		z := make([]float64, n)
-		for i, on := range r.on {
-			z[i] = -means[i]
-			if on {
-				z[i]++
-			}
+	a, b := make([][]float64, len(r.both)), make([]float64, len(r.both))
+	for i, row := range r.both { // about the means, so that the constant drops out
+		a[i] = make([]float64, len(row))
+		for j, v := range row {
+			a[i][j] = v - r.features[i]*r.features[j]/r.whole
 		}
-		for i, v := range z {
-			b[i] += r.weight * v * (r.score - mean)
-			add(a[i][:i+1], z[:i+1], r.weight*v)
-		}
+		b[i] = r.with[i] - r.features[i]*r.scores/r.whole
 	}
 	return ridged(a, b, ridge)
 }
@@ -58,7 +72,7 @@ func ridged(a [][]float64, b []float64, ridge float64) ([]float64, error) {
 			return substituted(l, b), nil
 		}
 	}
-	return nil, fmt.Errorf("%w: the scores are not finite numbers, so no linear function fits them", fault.Unsupported)
+	return nil, fmt.Errorf("%w: no linear function fits %d segments", fault.Internal, len(a))
 }
 
 // cholesky makes of a symmetric matrix, of which the lower half is given, the lower triangle whose square it is. It tells

@@ -237,7 +237,7 @@ func (c convolved) Layer(ctx context.Context, layer string, rows tensor.Named, t
 	return explain.Layer{Name: "relu", Activations: a, Gradients: grads["relu"]}, err
 }
 
-func (c convolved) Cut(_ context.Context, layer string, input, baseline tensor.Named) (explain.Differentiable, tensor.Named, tensor.Named, string, error) {
+func (c convolved) Cut(_ context.Context, layer string, input, baseline tensor.Named) (explain.Differentiable, tensor.Named, tensor.Named, string, error) { //nolint:revive // as the interface has it
 	if err := c.known(layer); err != nil {
 		return nil, nil, nil, "", err
 	}

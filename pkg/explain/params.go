@@ -119,7 +119,7 @@ func differentiating() []Parameter {
 		given: func(p Params) bool { return p.Layer != "" },
 	}
 	return []Parameter{
-		integer("steps", "15 for pictures, 50 otherwise", "how many gradients the integral is made of",
+		integer("steps", "15 for pictures, 50 otherwise", "how many gradients the integral is made of", 5000,
 			func(p *Params) *int { return &p.Steps }).of(integratedGradients, layerIntegratedGradients),
 		choice("rule", rules(), "where on the way the gradients are taken",
 			func(p *Params) *string { return &p.Rule }).of(integratedGradients, layerIntegratedGradients),
@@ -137,7 +137,7 @@ func differentiating() []Parameter {
 func sampling() []Parameter {
 	noisy := append(smoothing(), "gradient_shap")
 	return []Parameter{
-		integer("samples", "50; 500 for lime and kernel_shap, 2000 for rise", "how many samples are drawn",
+		integer("samples", "50; 500 for lime and kernel_shap, 2000 for rise", "how many samples are drawn", 1_000_000,
 			func(p *Params) *int { return &p.Samples }).of(append(noisy, "rise", "lime", "kernel_shap")...),
 		number("sigma", "0.15 of the input's range; none for gradient_shap", "the deviation of the noise", math.MaxFloat32,
 			func(p *Params) *float64 { return &p.Sigma }).of(noisy...),
@@ -145,7 +145,7 @@ func sampling() []Parameter {
 			func(p *Params) *float64 { return &p.P }).of("rise"),
 		number("width", "0.25", "how far from the whole input a sample still counts", math.MaxFloat32,
 			func(p *Params) *float64 { return &p.Width }).of("lime"),
-		integer("segments", "49", "into how many segments an input is cut, at most",
+		integer("segments", "49", "into how many segments an input is cut, at most", 1000,
 			func(p *Params) *int { return &p.Segments }).of("lime", "kernel_shap"),
 	}
 }
@@ -153,9 +153,9 @@ func sampling() []Parameter {
 // occluding returns the parameters of occlusion.
 func occluding() []Parameter {
 	return []Parameter{
-		integer("window", "a seventh of each axis", "how many cells along each axis are hidden at once",
+		integer("window", "a seventh of each axis", "how many cells along each axis are hidden at once", math.MaxInt32,
 			func(p *Params) *int { return &p.Window }).of(occlusion),
-		integer("stride", "half of the window", "how many cells lie from one window to the next",
+		integer("stride", "half of the window", "how many cells lie from one window to the next", math.MaxInt32,
 			func(p *Params) *int { return &p.Stride }).of(occlusion),
 	}
 }
@@ -212,13 +212,14 @@ func outputs() Parameter {
 	return p
 }
 
-func integer(name, byDefault, help string, field func(*Params) *int) Parameter {
+// integer is a parameter from one to as high as most.
+func integer(name, byDefault, help string, most int, field func(*Params) *int) Parameter {
 	return Parameter{
 		Name: name, Kind: Integer, Default: byDefault, Help: help,
 		set: func(p *Params, value string) error {
 			n, err := strconv.ParseInt(value, 10, 32)
-			if err != nil || n < 1 {
-				return fmt.Errorf("%w: %s %q: want a whole number from 1 to %d", fault.Invalid, name, short(value), math.MaxInt32)
+			if err != nil || n < 1 || int(n) > most {
+				return fmt.Errorf("%w: %s %q: want a whole number from 1 to %d", fault.Invalid, name, short(value), most)
 			}
 			*field(p) = int(n)
 			return nil

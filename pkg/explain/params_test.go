@@ -27,10 +27,14 @@ func TestParseParams(t *testing.T) {
 			map[string]string{
 				"target": "tiger cat", "method": "occlusion", "baseline": "blur", "window": "5", "stride": "3",
 				"seed": "18446744073709551615", "output": "probabilities", "format": "overlay", "detail": "full",
+				"steps": "20", "rule": "riemann_left", "layer": "relu_4", "relu": "false", "abs": "false", "of": "grad_cam",
+				"samples": "10", "sigma": "0.2", "p": "0.25", "width": "1e-1", "segments": "12",
 			},
 			explain.Params{
 				Target: "tiger cat", Method: "occlusion", Baseline: "blur", Window: 5, Stride: 3,
 				Seed: 1<<64 - 1, Output: explain.OutputProbabilities, Format: explain.FormatOverlay, Detail: explain.DetailFull,
+				Steps: 20, Rule: "riemann_left", Layer: "relu_4", Relu: "false", Abs: "false", Of: "grad_cam",
+				Samples: 10, Sigma: 0.2, P: 0.25, Width: 0.1, Segments: 12,
 			},
 		},
 	}
@@ -64,6 +68,18 @@ func TestParseParamsRefuses(t *testing.T) {
 		{"stride", " 3"}:                      `stride " 3"`,
 		{"seed", "-1"}:                        `invalid: seed "-1": want a whole number from 0 to 18446744073709551615`,
 		{"seed", "18446744073709551616"}:      "seed",
+		{"steps", "5001"}:                     `invalid: steps "5001": want a whole number from 1 to 5000`,
+		{"samples", "1000001"}:                "from 1 to 1000000",
+		{"segments", "1001"}:                  "from 1 to 1000",
+		{"sigma", "0"}:                        `invalid: sigma "0": want a number above 0, at most 3.4e+38`,
+		{"sigma", "NaN"}:                      "want a number above 0",
+		{"sigma", "Inf"}:                      "want a number above 0",
+		{"p", "1.5"}:                          `invalid: p "1.5": want a number above 0, at most 1`,
+		{"width", "-1"}:                       "want a number above 0",
+		{"rule", "gauslegendre"}:              `invalid: rule "gauslegendre" is not known, did you mean "gausslegendre"? (known: gausslegendre, riemann_left, riemann_right, riemann_middle, riemann_trapezoid)`,
+		{"abs", "yes"}:                        `invalid: abs "yes" is not known (known: true, false)`,
+		{"relu", "no"}:                        `invalid: relu "no" is not known (known: true, false)`,
+		{"of", "occlusion"}:                   `invalid: of "occlusion" is not known (known: saliency, integrated_gradients, `,
 		{"format", strings.Repeat("x", 9999)}: `format "` + strings.Repeat("x", 64) + `..." is not known (known: json, png, overlay, npy)`,
 	}
 	for pair, want := range tests {
@@ -99,6 +115,28 @@ func TestTableIsComplete(t *testing.T) {
 		"window", "stride", "seed", "output", "format", "detail",
 	}); diff != "" {
 		t.Errorf("names differ (-got +want):\n%s", diff)
+	}
+}
+
+func TestTableTellsTheMethodsOfEachParameter(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for _, p := range explain.Table() {
+		for _, method := range p.Methods {
+			used[method] = true
+			if !slices.Contains(explain.Methods(), method) {
+				t.Errorf("%s belongs to %s, which is no method", p.Name, method)
+			}
+		}
+		if p.Methods != nil && !strings.HasPrefix(p.Help, strings.Join(p.Methods, ", ")+": ") {
+			t.Errorf("the help of %s does not say its methods: %q", p.Name, p.Help)
+		}
+	}
+	for _, method := range explain.Methods() {
+		plain := slices.Contains([]string{"input_x_gradient", "guided_backprop", "deconvolution", "leave_one_out"}, method)
+		if used[method] == plain {
+			t.Errorf("%s has parameters of its own: %t", method, used[method])
+		}
 	}
 }
 

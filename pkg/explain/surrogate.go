@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 const (
@@ -38,7 +39,7 @@ func LIME(ctx context.Context, f Function, req Request) (Explanation, error) {
 	if err := s.run(ctx); err != nil {
 		return Explanation{}, err
 	}
-	fit, err := leastSquares(s.rows, 1)
+	fit, err := s.fit.coefficients(1)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -65,14 +66,9 @@ func KernelSHAP(ctx context.Context, f Function, req Request) (Explanation, erro
 		return Explanation{}, err
 	}
 	const certain = 1e6 // the weight of what has to be right
-	all := make([]bool, s.features())
-	s.rows = append(s.rows, observation{all, s.origin, certain})
-	all = make([]bool, s.features())
-	for i := range all {
-		all[i] = true
-	}
-	s.rows = append(s.rows, observation{all, s.score, certain})
-	fit, err := leastSquares(s.rows, 0)
+	s.fit.observe(make([]bool, s.features()), 0, certain)
+	s.fit.observe(slices.Repeat([]bool{true}, s.features()), s.score-s.origin, certain)
+	fit, err := s.fit.coefficients(0)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -91,14 +87,7 @@ type surrogate struct {
 
 	draw  func(random *rand.Rand) []bool
 	weigh func(bits []bool) float64
-	rows  []observation
-}
-
-// observation is the score with some segments on.
-type observation struct {
-	on     []bool
-	score  float64
-	weight float64
+	fit   *regression // of what the score has over the baseline's
 }
 
 func newSurrogate(f Function, req Request) (*surrogate, error) {
@@ -111,6 +100,7 @@ func newSurrogate(f Function, req Request) (*surrogate, error) {
 		most = surrogateCells
 	}
 	s := &surrogate{task: t, segmentation: t.segmented(most)}
+	s.fit = newRegression(s.features())
 	t.told.Parameters.Segments = s.features()
 	return s, nil
 }
@@ -136,7 +126,7 @@ func (s *surrogate) run(ctx context.Context) error {
 		}
 		scores, err := s.scores(ctx, points)
 		for i, score := range scores {
-			s.rows = append(s.rows, observation{bits[i], score, s.weigh(bits[i])})
+			s.fit.observe(bits[i], score-s.origin, s.weigh(bits[i]))
 		}
 		return err
 	})

@@ -144,7 +144,7 @@ func (t *task) ends(ctx context.Context) error {
 
 // scores scores one chunk of points.
 func (t *task) scores(ctx context.Context, points [][]float64) ([]float64, error) {
-	rows, err := t.rows(points)
+	rows, err := t.rows(ctx, points)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (t *task) scores(ctx context.Context, points [][]float64) ([]float64, error
 
 // gradients returns the gradient of d at each of one chunk of points.
 func (t *task) gradients(ctx context.Context, d Differentiable, points [][]float64) ([][]float64, error) {
-	rows, err := t.rows(points)
+	rows, err := t.rows(ctx, points)
 	if err != nil {
 		return nil, err
 	}
@@ -172,19 +172,11 @@ func (t *task) gradients(ctx context.Context, d Differentiable, points [][]float
 	}
 	vectors := make([][]float64, len(points))
 	for i := range vectors {
-		vectors[i] = make([]float64, 0, len(t.x))
+		vectors[i] = make([]float64, len(t.x))
 	}
 	for _, p := range t.parts {
-		g, err := doubles(grads[p.input])
-		if err != nil {
+		if err := p.read(grads[p.input], vectors); err != nil {
 			return nil, fmt.Errorf("gradient by input %q: %w", p.input, err)
-		}
-		size := p.to - p.from
-		if len(g) != size*len(points) {
-			return nil, fmt.Errorf("%w: the gradient by input %q of %d rows is %v", fault.Internal, p.input, len(points), grads[p.input])
-		}
-		for i := range vectors {
-			vectors[i] = append(vectors[i], g[i*size:(i+1)*size]...)
 		}
 	}
 	t.told.Runtime.GradientEvaluations += len(points)
@@ -196,8 +188,12 @@ func (t *task) targets(points [][]float64) []int {
 	return slices.Repeat([]int{t.req.Target}, len(points))
 }
 
-// rows returns a row for each point: the inputs that are not attributed are as in the request.
-func (t *task) rows(points [][]float64) (tensor.Named, error) {
+// rows returns a row for each point: the inputs that are not attributed are as in the request. It returns the context's
+// error when ctx has ended, before anything is computed of the rows.
+func (t *task) rows(ctx context.Context, points [][]float64) (tensor.Named, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	rows := make(tensor.Named, len(t.req.Input))
 	for _, p := range t.parts {
 		var err error
@@ -234,6 +230,31 @@ func (p part) rows(points [][]float64) (tensor.Tensor, error) {
 		}
 	}
 	return as(p.dtype, shape, data)
+}
+
+// read writes the rows of t into this input's part of each vector.
+func (p part) read(t tensor.Tensor, vectors [][]float64) error {
+	size := p.to - p.from
+	if t.Len() != size*len(vectors) {
+		return fmt.Errorf("%w: %d rows of shape %v are %v", fault.Internal, len(vectors), p.shape, t)
+	}
+	if data, err := tensor.Data[float64](t); err == nil {
+		for i, v := range vectors {
+			copy(v[p.from:], data[i*size:(i+1)*size])
+		}
+		return nil
+	}
+	data, err := tensor.Float32s(t)
+	if err != nil {
+		return err
+	}
+	for i, v := range vectors {
+		into := v[p.from:p.to]
+		for k, g := range data[i*size : (i+1)*size] {
+			into[k] = float64(g)
+		}
+	}
+	return nil
 }
 
 // explanation returns what the task found out, with the attributions.

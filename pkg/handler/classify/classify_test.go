@@ -315,6 +315,14 @@ func TestExplainFormats(t *testing.T) {
 			t.Errorf("%s: %d wide, want %d; %q %v", format, got, width, answer.ContentType, answer.Header)
 		}
 	}
+	numbers, err := explained(map[string]string{"format": "npy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, ok := numbers.Value.([]byte)
+	if !ok || !bytes.HasPrefix(file, []byte("\x93NUMPY")) || !bytes.Contains(file, []byte("(3,8,8,)")) || len(file) != 128+4*3*8*8 {
+		t.Errorf("npy: %d bytes %.80q", len(file), file)
+	}
 	if _, err := explained(map[string]string{"target": "gren"}); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "green") {
 		t.Errorf("unknown target: %v", err)
 	}
