@@ -85,10 +85,10 @@ func TestSort(t *testing.T) {
 	if err := g.Sort(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := ops(g), "Split Mul Add If Neg"; got != want {
+	if got, want := ops(g), "Split Neg Mul Add If"; got != want {
 		t.Errorf("order %s, want %s", got, want)
 	}
-	g.Nodes[3].Attrs["then_branch"].Graph.Nodes[0].Inputs[0] = "y"
+	g.Nodes[4].Attrs["then_branch"].Graph.Nodes[0].Inputs[0] = "y"
 	if err := g.Sort(); fault.Of(err) != fault.BadModel || !strings.Contains(err.Error(), "depends on itself") {
 		t.Errorf("Sort of a branch that reads itself: %v", err)
 	}
