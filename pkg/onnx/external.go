@@ -7,8 +7,8 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 )
 
-// outside returns the bytes of a constant that stands in another file.
-func (r *reader) outside(where map[string]string) ([]byte, error) {
+// outside returns the bytes of a constant that stands in another file: as many as its type and shape take, if that is known.
+func (r *reader) outside(c *Constant, where map[string]string) ([]byte, error) {
 	location := where["location"]
 	if r.external == nil || location == "" {
 		return nil, fmt.Errorf("%w: its elements are in another file, %q, that cannot be opened here", fault.Invalid, location)
@@ -24,6 +24,16 @@ func (r *reader) outside(where map[string]string) ([]byte, error) {
 			return nil, fmt.Errorf("%w: %s %q of elements in %q", fault.BadModel, key, text, location)
 		}
 		*to = v
+	}
+	count, err := c.count()
+	if err != nil {
+		return nil, err
+	}
+	if width := int64(c.Type.DType().Bytes()); width > 0 {
+		if size >= 0 && size != count*width {
+			return nil, fmt.Errorf("%w: %d bytes in %q, %v of shape %v takes %d", fault.BadModel, size, location, c.Type, c.Shape, count*width)
+		}
+		size = count * width
 	}
 	return r.external(location, offset, size)
 }

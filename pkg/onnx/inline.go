@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -10,7 +9,7 @@ import (
 
 const (
 	maxCalls = 32      // of functions inside of each other
-	maxNodes = 1 << 20 // that functions may become
+	maxNodes = 1 << 18 // that functions may become
 )
 
 // key is what a node names a function by.
@@ -27,7 +26,7 @@ func keyOf(domain, name, overload string) key {
 type inliner struct {
 	functions map[key]*Function
 	names     namer
-	made      int              // nodes so far
+	made      int              // nodes so far, long names counted as more
 	version   map[*Node]int64  // of the operators, for the nodes of functions
 	domains   map[string]int64 // that the functions use
 }
@@ -75,7 +74,7 @@ func (in *inliner) nodes(nodes []*Node, depth int) ([]*Node, error) {
 			out = append(out, n)
 			continue
 		}
-		if in.made += len(f.Nodes); depth >= maxCalls || in.made > maxNodes {
+		if depth >= maxCalls || in.made > maxNodes {
 			return nil, n.refuse(fault.BadModel, "it calls itself, or too many functions inside of each other")
 		}
 		body, err := in.nodes(in.body(f, n), depth+1)
@@ -89,7 +88,7 @@ func (in *inliner) nodes(nodes []*Node, depth int) ([]*Node, error) {
 
 // body returns the nodes of a function with the names and attributes that a call gives them.
 func (in *inliner) body(f *Function, call *Node) []*Node {
-	c := caller{f: f, call: call, names: map[string]string{"": ""}, prefix: in.names.name(cmp.Or(call.Name, call.Op) + "/")}
+	c := caller{f: f, call: call, names: map[string]string{"": ""}, prefix: in.names.name("")}
 	var nodes []*Node
 	for i, name := range f.Inputs {
 		c.names[name] = call.Input(i)
@@ -139,6 +138,10 @@ func (c *caller) tensors(names []string) []string {
 }
 
 func (in *inliner) node(c *caller, n *Node) *Node {
+	in.made++
+	for _, name := range slices.Concat(n.Inputs, n.Outputs) {
+		in.made += len(name) >> 8
+	}
 	made := &Node{
 		Op: n.Op, Domain: n.Domain, Overload: n.Overload,
 		Inputs: c.tensors(n.Inputs), Outputs: c.tensors(n.Outputs), Attrs: make(map[string]Attr, len(n.Attrs)),

@@ -52,7 +52,12 @@ func Unmarshal(data []byte, external External) (*Graph, error) {
 type reader struct {
 	external External
 	depth    int // of graphs in graphs
+	messages int // read so far
 }
+
+// maxMessages is how many parts a network may have: a node takes a few, so it has room for hundreds of thousands. It bounds
+// the memory that a file of nothing but empty parts takes.
+const maxMessages = 1 << 21
 
 // field is one field's value: number for the numeric wire types, bytes for the others.
 type field struct {
@@ -67,6 +72,9 @@ func (f field) float() float32 { return math.Float32frombits(uint32(f.number)) }
 
 // message calls each with every field of b.
 func (r *reader) message(b []byte, each func(n int, f field) error) error {
+	if r.messages++; r.messages > maxMessages {
+		return fmt.Errorf("%w: the network has more than %d parts", fault.BadModel, maxMessages)
+	}
 	for len(b) > 0 {
 		n, kind, used := protowire.ConsumeTag(b)
 		if used < 0 {
@@ -272,6 +280,9 @@ func (r *reader) node(b []byte) (*Node, error) {
 		}
 		return nil
 	})
+	if err == nil && node.Op == "" {
+		err = fmt.Errorf("%w: node %q applies no operator", fault.BadModel, node.Name)
+	}
 	return node, err
 }
 
@@ -324,7 +335,7 @@ func (r *reader) attribute(b []byte, to *map[string]Attr) error {
 			a.Graph = &Graph{}
 			err = r.graph(f.bytes, a.Graph)
 		case 20:
-			a.Kind = AttrKind(f.int())
+			a.Kind = AttrKind(min(f.number, math.MaxUint8))
 		case 21:
 			a.Ref = f.text()
 		default:
@@ -334,6 +345,9 @@ func (r *reader) attribute(b []byte, to *map[string]Attr) error {
 	})
 	if a.Kind == KindUndefined && a.Ref == "" {
 		a.Kind = a.kind()
+	}
+	if err == nil && a.Ref == "" && (a.Kind == KindTensor && a.Tensor == nil || a.Kind == KindGraph && a.Graph == nil) {
+		err = fmt.Errorf("%w: attribute %q is empty", fault.BadModel, name)
 	}
 	if *to == nil {
 		*to = map[string]Attr{}
@@ -457,7 +471,7 @@ func (r *reader) constant(b []byte) (*Constant, string, error) {
 		}
 	}
 	if err == nil && p.outside {
-		p.c.Raw, err = r.outside(p.location)
+		p.c.Raw, err = r.outside(p.c, p.location)
 	}
 	if err == nil {
 		err = p.c.check()
@@ -470,15 +484,19 @@ func (r *reader) constant(b []byte) (*Constant, string, error) {
 
 // typed appends elements that stand in the file as numbers.
 func (c *Constant) typed(n int, f field) error {
-	wire := map[int]protowire.Type{
-		4: protowire.Fixed32Type, 5: protowire.VarintType, 7: protowire.VarintType, 10: protowire.Fixed64Type, 11: protowire.VarintType,
+	wire := protowire.VarintType
+	switch n {
+	case 4:
+		wire = protowire.Fixed32Type
+	case 10:
+		wire = protowire.Fixed64Type
 	}
 	size := c.Type.DType().Bytes()
 	if size == 0 {
 		return fmt.Errorf("%w: elements of %v that are not raw", fault.Unsupported, c.Type)
 	}
 	var word [8]byte
-	return f.each(wire[n], func(v uint64) {
+	return f.each(wire, func(v uint64) {
 		binary.LittleEndian.PutUint64(word[:], v)
 		c.Raw = append(c.Raw, word[:size]...)
 	})
@@ -486,12 +504,9 @@ func (c *Constant) typed(n int, f field) error {
 
 // check compares the elements with the type and shape.
 func (c *Constant) check() error {
-	count := int64(1)
-	for _, d := range c.Shape {
-		if d < 0 || d > 0 && count > math.MaxInt32*4096/d {
-			return fmt.Errorf("%w: shape %v", fault.BadModel, c.Shape)
-		}
-		count *= d
+	count, err := c.count()
+	if err != nil {
+		return err
 	}
 	size := int64(c.Type.DType().Bytes())
 	switch {
@@ -501,4 +516,17 @@ func (c *Constant) check() error {
 		return fmt.Errorf("%w: %d bytes of %v, shape %v takes %d", fault.BadModel, len(c.Raw), c.Type, c.Shape, count*size)
 	}
 	return nil
+}
+
+// count returns the number of elements that the shape holds.
+func (c *Constant) count() (int64, error) {
+	const most = math.MaxInt32 * 4096
+	count := int64(1)
+	for _, d := range c.Shape {
+		if d < 0 || d > 0 && count > most/d {
+			return 0, fmt.Errorf("%w: shape %v", fault.BadModel, c.Shape)
+		}
+		count *= d
+	}
+	return count, nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
 // Marshal returns g as a file. The same graph gives the same bytes.
@@ -220,9 +222,13 @@ func (w *writer) attr(name string, a Attr) {
 	case KindString:
 		w.mustText(4, a.String)
 	case KindTensor:
-		w.message(5, func() { w.constant(a.Tensor, "") })
+		if a.Tensor != nil { // an attribute that stands for another has none
+			w.message(5, func() { w.constant(a.Tensor, "") })
+		}
 	case KindGraph:
-		w.message(6, func() { w.graph(a.Graph) })
+		if a.Graph != nil {
+			w.message(6, func() { w.graph(a.Graph) })
+		}
 	case KindFloats, KindInts, KindStrings, KindTensors, KindGraphs:
 		w.attrs(a)
 	case KindUndefined:
@@ -261,7 +267,7 @@ func (w *writer) constant(c *Constant, name string) {
 		w.mustText(6, s)
 	}
 	w.text(8, name)
-	if c.Strings == nil {
+	if c.Type.DType() != tensor.String {
 		w.bytes(9, c.Raw)
 	}
 }
