@@ -129,10 +129,13 @@ func (b *builder) output(n *onnx.Node, i int) string {
 	return n.Outputs[i]
 }
 
-// dtype returns the type of a tensor of the network: float32 when the facts do not tell.
+// dtype returns the type of a tensor of the network: float32 when nothing tells.
 func (b *builder) dtype(name string) tensor.DType {
 	if d := b.facts.Types[name]; d != tensor.Undefined {
 		return d
+	}
+	if c := b.value(name); c != nil {
+		return c.Type.DType()
 	}
 	return tensor.Float32
 }

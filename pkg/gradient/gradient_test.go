@@ -323,25 +323,59 @@ func move(tb testing.TB, x, v tensor.Tensor, h float64) tensor.Tensor {
 	return out
 }
 
-func TestElementwise(t *testing.T) {
-	t.Parallel()
-	xz := map[string][]int64{"x": {-1, 3, 4}, "z": {3, 1}}
-	tests := []struct {
-		name string
-		s    subject
-	}{
-		{"add", subject{graph: network(xz, nil, node("Add", nil, []string{"x", "z"}, "y")), to: []string{"x", "z"}, linear: true}},
-		{"mul", subject{graph: network(xz, nil, node("Mul", nil, []string{"x", "z"}, "y")), to: []string{"x", "z"}}},
-		{"square", subject{graph: network(xz, nil, node("Mul", nil, []string{"x", "x"}, "y"))}},
-		{"relu", subject{graph: network(xz, nil, node("Relu", nil, []string{"x"}, "y")), draw: distinct, step: 1e-3}},
-		{"tanh", subject{graph: network(xz, nil, node("Tanh", nil, []string{"x"}, "y"))}},
+// grid draws different numbers in steps of any size, none of which is near 0, and half of them negative.
+func grid(step float32) func(r *rand.Rand, n int) []float32 {
+	return func(r *rand.Rand, n int) []float32 {
+		out := make([]float32, n)
+		for i, p := range r.Perm(n) {
+			out[i] = step * (float32(p-n/2) + 0.5)
+		}
+		return out
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			check(t, test.s)
-		})
+}
+
+// opset returns g with another version of the operators.
+func opset(version int64, g *onnx.Graph) *onnx.Graph {
+	g.Opset = version
+	if version > 21 {
+		g.IR = 10
 	}
+	return g
+}
+
+// double returns g in double precision.
+func double(tb testing.TB, g *onnx.Graph) *onnx.Graph {
+	tb.Helper()
+	g = g.Clone()
+	for i := range g.Inputs {
+		g.Inputs[i].Type = onnx.TypeOf(tensor.Float64)
+	}
+	for name, c := range g.Initializers {
+		if c.Type != onnx.TypeOf(tensor.Float32) {
+			continue
+		}
+		data, err := c.Float64s()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		wide := onnx.Of(data, c.Shape...)
+		g.Initializers[name] = wide
+	}
+	return g
+}
+
+// constants makes constants of normally distributed numbers, of the shapes given.
+func constants(shapes map[string][]int64) map[string]*onnx.Constant {
+	r := rand.New(rand.NewPCG(3, 4))
+	out := map[string]*onnx.Constant{}
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		n := int64(1)
+		for _, d := range shapes[name] {
+			n *= d
+		}
+		out[name] = onnx.Of(normal(r, int(n)), shapes[name]...)
+	}
+	return out
 }
 
 func TestGemm(t *testing.T) {
@@ -364,4 +398,17 @@ func TestGemm(t *testing.T) {
 			})
 		}
 	}
+}
+
+// build differentiates "y" by "x".
+func build(tb testing.TB, g *onnx.Graph) *gradient.Graph {
+	tb.Helper()
+	s := subject{graph: g}
+	s.fill()
+	r := rand.New(rand.NewPCG(1, 2))
+	built, err := gradient.Build(g, learn(tb, g, s.inputs(tb, r, 2), s.inputs(tb, r, 3)), s.opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return built
 }
