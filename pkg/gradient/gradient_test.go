@@ -412,3 +412,35 @@ func build(tb testing.TB, g *onnx.Graph) *gradient.Graph {
 	}
 	return built
 }
+
+// solve returns the gradients of the sum of "y" by inputs that hold the numbers given, as vectors.
+func solve(tb testing.TB, g *onnx.Graph, opts gradient.Options, in map[string][]float32) map[string][]float64 {
+	tb.Helper()
+	at := tensor.Named{}
+	for name, data := range in {
+		at[name] = dense(tb, tensor.Float32, []int64{int64(len(data))}, data)
+	}
+	opts.Of, opts.To = "y", slices.Sorted(maps.Keys(in))
+	facts := learn(tb, g, at, at)
+	built, err := gradient.Build(g, facts, opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ones := make([]float32, max(1, facts.Shapes["y"][0].A))
+	for i := range ones {
+		ones[i] = 1
+	}
+	given := maps.Clone(at)
+	given[built.Seed] = dense(tb, tensor.Float32, []int64{int64(len(ones))}, ones)
+	for _, name := range opts.To {
+		if !slices.ContainsFunc(built.Model.Inputs, func(v onnx.Value) bool { return v.Name == name }) {
+			delete(given, name)
+		}
+	}
+	out := run(tb, open(tb, built.Model, engine.OptimizeAll), given)
+	grads := map[string][]float64{}
+	for name, grad := range built.Grads {
+		grads[name] = floats(tb, out[grad])
+	}
+	return grads
+}
