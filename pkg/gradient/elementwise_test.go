@@ -131,7 +131,9 @@ func TestElementwiseForms(t *testing.T) {
 	t.Parallel()
 	xzw := map[string][]int64{"x": {-1, 3, 4}, "z": {3, 1}, "w": {4}}
 	all := []string{"x", "z", "w"}
-	scalar := func(v float32) map[string]*onnx.Constant { return map[string]*onnx.Constant{"c": onnx.Of([]float32{v})} }
+	scalar := func(v float32) map[string]*onnx.Constant {
+		return map[string]*onnx.Constant{"c": onnx.Of([]float32{v})}
+	}
 	power := func(c *onnx.Constant) *onnx.Graph {
 		return network(map[string][]int64{"x": {-1, 3, 4}}, map[string]*onnx.Constant{"c": c}, node("Pow", nil, []string{"x", "c"}, "y"))
 	}

@@ -226,24 +226,23 @@ func writeGroup(b *builder, n *onnx.Node) error {
 	}
 	groups := func(t string) string { return b.emit("Reshape", nil, t, b.ints(0, n.Int("num_groups", 1), -1)) }
 	grouped := groups(x)
-	size := b.cast(b.emit("Gather", nil, b.emit("Shape", nil, grouped), b.ints(2)), x)
+	size := b.cast(b.emit("Gather", nil, b.emit("Shape", nil, grouped), b.int(2)), x)
 	v := normalized{centered: true, mean: func(t string) string { return b.div(b.over(t, 2), size) }}
 	v = b.normalize(grouped, x, n.Float("epsilon", 1e-5), v)
-	perGroup := b.graph.Opset < 21
 	hat, wide := v.hat, 3
-	gScale := g
-	if perGroup {
+	var scaled string // the adjoint of x̂, in groups
+	if b.graph.Opset < 21 {
 		g = groups(g)
-		gScale = b.mul(g, b.channels(scale, 3))
+		scaled = b.mul(g, b.channels(scale, 3))
 	} else {
-		gScale = groups(b.mul(g, b.channels(scale, rank)))
+		scaled = groups(b.mul(g, b.channels(scale, rank)))
 		if hat, err = b.like(hat, x); err != nil {
 			return err
 		}
 		wide = rank
 	}
 	if b.on(x) {
-		part, err := b.like(b.back(v, gScale), x)
+		part, err := b.like(b.back(v, scaled), x)
 		if err != nil {
 			return err
 		}
