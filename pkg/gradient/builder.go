@@ -129,10 +129,13 @@ func (b *builder) output(n *onnx.Node, i int) string {
 	return n.Outputs[i]
 }
 
-// dtype returns the type of a tensor of the network: float32 when the facts do not tell.
+// dtype returns the type of a tensor of the network: float32 when nothing tells.
 func (b *builder) dtype(name string) tensor.DType {
 	if d := b.facts.Types[name]; d != tensor.Undefined {
 		return d
+	}
+	if c := b.value(name); c != nil {
+		return c.Type.DType()
 	}
 	return tensor.Float32
 }
@@ -162,7 +165,7 @@ func (b *builder) int(v int64) string { return b.constant(onnx.Of([]int64{v})) }
 func (b *builder) constant(c *onnx.Constant) string {
 	key := ""
 	if len(c.Raw) <= 256 {
-		key = fmt.Sprint(c.Type, c.Shape, c.Raw)
+		key = fmt.Sprint(c.Type, c.Shape) + string(c.Raw)
 		if name, ok := b.known[key]; ok {
 			return name
 		}
@@ -256,13 +259,18 @@ func (b *builder) unbroadcast(t, from, to string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return b.narrow(t, wide, to)
+}
+
+// narrow is unbroadcast for a t of the shape wide, which need not be that of a tensor of the network.
+func (b *builder) narrow(t string, wide []onnx.Dim, to string) (string, error) {
 	narrow, err := b.dims(to)
 	if err != nil {
 		return "", err
 	}
 	lead := len(wide) - len(narrow)
 	if lead < 0 {
-		return "", fmt.Errorf("%w: %q of %d axes is broadcast to %q of %d", fault.Unsupported, to, len(narrow), from, len(wide))
+		return "", fmt.Errorf("%w: %q of %d axes is broadcast to %d", fault.Unsupported, to, len(narrow), len(wide))
 	}
 	var axes []int64
 	for i, d := range wide {

@@ -157,7 +157,7 @@ func findPath(g *onnx.Graph, types onnx.Types, opts Options) (path, error) {
 	return p, nil
 }
 
-// dependents returns the tensors of floats that change a little where those of to do.
+// dependents returns the tensors of floats, quantized ones included, that change a little where those of to do.
 func dependents(g *onnx.Graph, types onnx.Types, to []string) map[string]bool {
 	depends := map[string]bool{}
 	for _, name := range to {
@@ -168,7 +168,7 @@ func dependents(g *onnx.Graph, types onnx.Types, to []string) map[string]bool {
 			continue
 		}
 		for _, out := range n.Outputs {
-			if d, ok := types[out]; out != "" && (!ok || isFloat(d)) {
+			if d, ok := types[out]; out != "" && (!ok || isFloat(d) || quantizes(n)) {
 				depends[out] = true
 			}
 		}

@@ -28,30 +28,30 @@ var shared = sync.OnceValues(func() (*ort.Runtime, error) {
 })
 
 // open opens a graph for the length of a test.
-func open(t testing.TB, g *onnx.Graph) engine.Session {
-	t.Helper()
+func open(tb testing.TB, g *onnx.Graph, level engine.Optimization) engine.Session {
+	tb.Helper()
 	runtime, err := shared()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	s, err := runtime.Open(t.Context(), engine.Network{Bytes: g.Marshal()}, engine.Options{IntraOpThreads: 1})
+	s, err := runtime.Open(tb.Context(), engine.Network{Bytes: g.Marshal()}, engine.Options{IntraOpThreads: 1, Optimization: level})
 	if err != nil {
-		t.Fatalf("open: %v", err)
+		tb.Fatalf("open: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s
 }
 
 // run runs a session, and fails the test where that fails.
-func run(t testing.TB, s engine.Session, in tensor.Named) tensor.Named {
-	t.Helper()
-	out, err := s.Run(t.Context(), in)
+func run(tb testing.TB, s engine.Session, in tensor.Named) tensor.Named {
+	tb.Helper()
+	out, err := s.Run(tb.Context(), in)
 	if err != nil {
-		t.Fatalf("run: %v", err)
+		tb.Fatalf("run: %v", err)
 	}
 	return out
 }
@@ -76,8 +76,8 @@ func node(op string, attrs map[string]onnx.Attr, inputs []string, outputs ...str
 }
 
 // learn finds types and shapes by running g with every tensor an output, at one row and at another number of them.
-func learn(t testing.TB, g *onnx.Graph, a, b tensor.Named) onnx.Facts {
-	t.Helper()
+func learn(tb testing.TB, g *onnx.Graph, a, b tensor.Named) onnx.Facts {
+	tb.Helper()
 	probe := g.Clone()
 	probe.Outputs = nil
 	for _, n := range g.Nodes {
@@ -87,8 +87,8 @@ func learn(t testing.TB, g *onnx.Graph, a, b tensor.Named) onnx.Facts {
 			}
 		}
 	}
-	s := open(t, probe)
-	first, second := run(t, s, a), run(t, s, b)
+	s := open(tb, probe, engine.OptimizeAll)
+	first, second := run(tb, s, a), run(tb, s, b)
 	maps.Copy(first, a)
 	maps.Copy(second, b)
 	f := onnx.Facts{Types: onnx.Types{}, Shapes: map[string][]onnx.Dim{}}
@@ -114,13 +114,17 @@ type subject struct {
 	linear bool // and so tested exactly
 	step   float64
 	limit  float64 // of the relative error; 0: 1e-5 for linear, 3e-3 for others
+	seed   uint64  // of what is drawn; 0: a random one
 }
 
 // check compares the gradient with the function itself: for linear functions ⟨J·v, r⟩ = ⟨v, Jᵀ·r⟩, for others by central
 // differences of fourth order along a random direction.
 func check(t *testing.T, s subject) {
 	t.Helper()
-	seed := rand.Uint64()
+	seed := s.seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
 	r := rand.New(rand.NewPCG(seed, 1))
 	s.fill()
 	at, more := s.inputs(t, r, s.rows), s.inputs(t, r, s.rows+1)
@@ -132,13 +136,9 @@ func check(t *testing.T, s subject) {
 	if err := gradient.Supported(s.graph, s.opts); err != nil {
 		t.Errorf("Supported: %v", err)
 	}
-	forward, backward := open(t, s.graph), open(t, built.Model)
+	forward, backward := open(t, s.graph, engine.OptimizeAll), open(t, built.Model, engine.OptimizeAll)
 	y := run(t, forward, at)[s.opts.Of]
-	weights := normal(r, y.Len())
-	seeds, err := tensor.New(y.Shape(), weights)
-	if err != nil {
-		t.Fatal(err)
-	}
+	seeds := dense(t, y.DType(), y.Shape(), normal(r, y.Len()))
 	in := tensor.Named{built.Seed: seeds}
 	for _, v := range built.Model.Inputs {
 		if v.Name != built.Seed {
@@ -146,6 +146,7 @@ func check(t *testing.T, s subject) {
 		}
 	}
 	out := run(t, backward, in)
+	plain := run(t, open(t, built.Model, engine.OptimizeNone), in)
 	direction := tensor.Named{}
 	got := 0.0
 	for _, name := range s.opts.To {
@@ -153,9 +154,8 @@ func check(t *testing.T, s subject) {
 		if !slices.Equal(grad.Shape(), at[name].Shape()) {
 			t.Fatalf("gradient by %s is %v, the tensor %v", name, grad, at[name])
 		}
-		if direction[name], err = tensor.New(at[name].Shape(), normal(r, at[name].Len())); err != nil {
-			t.Fatal(err)
-		}
+		same(t, grad, plain[built.Grads[name]])
+		direction[name] = dense(t, at[name].DType(), at[name].Shape(), normal(r, at[name].Len()))
 		got += dot(t, grad, direction[name])
 	}
 	along := func(h float64) float64 {
@@ -165,10 +165,8 @@ func check(t *testing.T, s subject) {
 		}
 		return dot(t, run(t, forward, moved)[s.opts.Of], seeds)
 	}
-	want := 0.0
-	if s.linear {
-		want = along(1) - along(0)
-	} else {
+	want := along(1) - along(0)
+	if !s.linear {
 		h := s.step
 		want = (8*(along(h)-along(-h)) - (along(2*h) - along(-2*h))) / (12 * h)
 	}
@@ -202,8 +200,8 @@ func (s *subject) fill() {
 }
 
 // inputs draws the inputs of the graph.
-func (s *subject) inputs(t testing.TB, r *rand.Rand, rows int64) tensor.Named {
-	t.Helper()
+func (s *subject) inputs(tb testing.TB, r *rand.Rand, rows int64) tensor.Named {
+	tb.Helper()
 	in := tensor.Named{}
 	for _, v := range s.graph.Inputs {
 		shape, n := []int64{}, int64(1)
@@ -214,11 +212,7 @@ func (s *subject) inputs(t testing.TB, r *rand.Rand, rows int64) tensor.Named {
 			}
 			shape, n = append(shape, d), n*d
 		}
-		x, err := tensor.New(shape, s.draw(r, int(n)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		in[v.Name] = x
+		in[v.Name] = dense(tb, v.Type.DType(), shape, s.draw(r, int(n)))
 	}
 	return in
 }
@@ -250,59 +244,142 @@ func positive(r *rand.Rand, n int) []float32 {
 	return out
 }
 
-func floats(t testing.TB, x tensor.Tensor) []float32 {
-	t.Helper()
-	data, err := tensor.Float32s(x)
-	if err != nil {
-		t.Fatal(err)
+// dense makes a tensor of float32 or float64.
+func dense(tb testing.TB, d tensor.DType, shape []int64, data []float32) tensor.Tensor {
+	tb.Helper()
+	x, err := tensor.New(shape, data)
+	if d == tensor.Float64 {
+		x, err = tensor.New(shape, widen(data))
 	}
-	return data
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return x
 }
 
-func dot(t testing.TB, x, y tensor.Tensor) float64 {
-	t.Helper()
-	a, b := floats(t, x), floats(t, y)
+func widen(data []float32) []float64 {
+	out := make([]float64, len(data))
+	for i, v := range data {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// floats returns the elements of a tensor of float32 or float64.
+func floats(tb testing.TB, x tensor.Tensor) []float64 {
+	tb.Helper()
+	if x.DType() == tensor.Float64 {
+		data, err := tensor.Data[float64](x)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return data
+	}
+	data, err := tensor.Float32s(x)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return widen(data)
+}
+
+func dot(tb testing.TB, x, y tensor.Tensor) float64 {
+	tb.Helper()
+	a, b := floats(tb, x), floats(tb, y)
 	sum := 0.0
 	for i := range a {
-		sum += float64(a[i]) * float64(b[i])
+		sum += a[i] * b[i]
 	}
 	return sum
 }
 
-// move returns x + h·v.
-func move(t testing.TB, x, v tensor.Tensor, h float64) tensor.Tensor {
-	t.Helper()
-	a, b := floats(t, x), floats(t, v)
-	out := make([]float32, len(a))
+// same fails the test where the gradients at two levels of optimization are not the same but for rounding.
+func same(tb testing.TB, x, y tensor.Tensor) {
+	tb.Helper()
+	a, b := floats(tb, x), floats(tb, y)
+	largest, apart := 1e-6, 0.0
 	for i := range a {
-		out[i] = float32(float64(a[i]) + h*float64(b[i]))
+		largest, apart = max(largest, math.Abs(a[i])), max(apart, math.Abs(a[i]-b[i]))
 	}
-	moved, err := tensor.New(x.Shape(), out)
-	if err != nil {
-		t.Fatal(err)
+	if !(apart <= 1e-5*largest) {
+		tb.Errorf("gradients with and without optimization differ by %g of %g", apart, largest)
 	}
-	return moved
 }
 
-func TestElementwise(t *testing.T) {
-	t.Parallel()
-	xz := map[string][]int64{"x": {-1, 3, 4}, "z": {3, 1}}
-	tests := []struct {
-		name string
-		s    subject
-	}{
-		{"add", subject{graph: network(xz, nil, node("Add", nil, []string{"x", "z"}, "y")), to: []string{"x", "z"}, linear: true}},
-		{"mul", subject{graph: network(xz, nil, node("Mul", nil, []string{"x", "z"}, "y")), to: []string{"x", "z"}}},
-		{"square", subject{graph: network(xz, nil, node("Mul", nil, []string{"x", "x"}, "y"))}},
-		{"relu", subject{graph: network(xz, nil, node("Relu", nil, []string{"x"}, "y")), draw: distinct, step: 1e-3}},
-		{"tanh", subject{graph: network(xz, nil, node("Tanh", nil, []string{"x"}, "y"))}},
+// move returns x + h·v.
+func move(tb testing.TB, x, v tensor.Tensor, h float64) tensor.Tensor {
+	tb.Helper()
+	a, b := floats(tb, x), floats(tb, v)
+	moved := make([]float64, len(a))
+	for i := range a {
+		moved[i] = a[i] + h*b[i]
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			check(t, test.s)
-		})
+	out, err := tensor.New(x.Shape(), moved)
+	if x.DType() == tensor.Float32 {
+		short := make([]float32, len(a))
+		for i, m := range moved {
+			short[i] = float32(m)
+		}
+		out, err = tensor.New(x.Shape(), short)
 	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+// grid draws different numbers in steps of any size, none of which is near 0, and half of them negative.
+func grid(step float32) func(r *rand.Rand, n int) []float32 {
+	return func(r *rand.Rand, n int) []float32 {
+		out := make([]float32, n)
+		for i, p := range r.Perm(n) {
+			out[i] = step * (float32(p-n/2) + 0.5)
+		}
+		return out
+	}
+}
+
+// opset returns g with another version of the operators.
+func opset(version int64, g *onnx.Graph) *onnx.Graph {
+	g.Opset = version
+	if version > 21 {
+		g.IR = 10
+	}
+	return g
+}
+
+// double returns g in double precision.
+func double(tb testing.TB, g *onnx.Graph) *onnx.Graph {
+	tb.Helper()
+	g = g.Clone()
+	for i := range g.Inputs {
+		g.Inputs[i].Type = onnx.TypeOf(tensor.Float64)
+	}
+	for name, c := range g.Initializers {
+		if c.Type != onnx.TypeOf(tensor.Float32) {
+			continue
+		}
+		data, err := c.Float64s()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		wide := onnx.Of(data, c.Shape...)
+		g.Initializers[name] = wide
+	}
+	return g
+}
+
+// constants makes constants of normally distributed numbers, of the shapes given.
+func constants(shapes map[string][]int64) map[string]*onnx.Constant {
+	r := rand.New(rand.NewPCG(3, 4))
+	out := map[string]*onnx.Constant{}
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		n := int64(1)
+		for _, d := range shapes[name] {
+			n *= d
+		}
+		out[name] = onnx.Of(normal(r, int(n)), shapes[name]...)
+	}
+	return out
 }
 
 func TestGemm(t *testing.T) {
@@ -325,4 +402,49 @@ func TestGemm(t *testing.T) {
 			})
 		}
 	}
+}
+
+// build differentiates "y" by "x".
+func build(tb testing.TB, g *onnx.Graph) *gradient.Graph {
+	tb.Helper()
+	s := subject{graph: g}
+	s.fill()
+	r := rand.New(rand.NewPCG(1, 2))
+	built, err := gradient.Build(g, learn(tb, g, s.inputs(tb, r, 2), s.inputs(tb, r, 3)), s.opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return built
+}
+
+// solve returns the gradients of the sum of "y" by inputs that hold the numbers given, as vectors.
+func solve(tb testing.TB, g *onnx.Graph, opts gradient.Options, in map[string][]float32) map[string][]float64 {
+	tb.Helper()
+	at := tensor.Named{}
+	for name, data := range in {
+		at[name] = dense(tb, tensor.Float32, []int64{int64(len(data))}, data)
+	}
+	opts.Of, opts.To = "y", slices.Sorted(maps.Keys(in))
+	facts := learn(tb, g, at, at)
+	built, err := gradient.Build(g, facts, opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ones := make([]float32, max(1, facts.Shapes["y"][0].A))
+	for i := range ones {
+		ones[i] = 1
+	}
+	given := maps.Clone(at)
+	given[built.Seed] = dense(tb, tensor.Float32, []int64{int64(len(ones))}, ones)
+	for _, name := range opts.To {
+		if !slices.ContainsFunc(built.Model.Inputs, func(v onnx.Value) bool { return v.Name == name }) {
+			delete(given, name)
+		}
+	}
+	out := run(tb, open(tb, built.Model, engine.OptimizeAll), given)
+	grads := map[string][]float64{}
+	for name, grad := range built.Grads {
+		grads[name] = floats(tb, out[grad])
+	}
+	return grads
 }

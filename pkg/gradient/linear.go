@@ -1,10 +1,19 @@
 package gradient
 
-import "github.com/tsgo/tsgo/pkg/onnx"
+import (
+	"slices"
+	"strings"
+
+	"github.com/tsgo/tsgo/pkg/onnx"
+)
 
 // linear are the rules of the operators that multiply matrices.
 func linear() ruleSet {
-	return ruleSet{"Gemm": {write: writeGemm}}
+	return ruleSet{
+		"Gemm":   {write: writeGemm},
+		"MatMul": {write: writeMatMul},
+		"Einsum": {check: checkEinsum, write: writeEinsum},
+	}
 }
 
 // writeGemm is the rule of Y = α·A·B + β·C, where A and B may be transposed.
@@ -12,28 +21,265 @@ func writeGemm(b *builder, n *onnx.Node) error {
 	g, alpha := b.g(n), n.Float("alpha", 1)
 	a, c := n.Input(0), n.Input(1)
 	ta, tc := n.Int("transA", 0), n.Int("transB", 0)
-	gemm := func(x, y string, tx, ty int64) string {
-		attrs := map[string]onnx.Attr{"alpha": onnx.Float(alpha), "transA": onnx.Int(tx), "transB": onnx.Int(ty)}
-		return b.emit("Gemm", attrs, x, y)
-	}
 	if b.on(a) {
 		if ta == 0 {
-			b.add(a, gemm(g, c, 0, 1-tc))
+			b.add(a, b.gemm(g, c, alpha, 0, 1-tc))
 		} else {
-			b.add(a, gemm(c, g, tc, 1))
+			b.add(a, b.gemm(c, g, alpha, tc, 1))
 		}
 	}
 	if b.on(c) {
 		if tc == 0 {
-			b.add(c, gemm(a, g, 1-ta, 0))
+			b.add(c, b.gemm(a, g, alpha, 1-ta, 0))
 		} else {
-			b.add(c, gemm(g, a, 1, ta))
+			b.add(c, b.gemm(g, a, alpha, 1, ta))
 		}
 	}
 	return b.spread(func() string {
-		if beta := n.Float("beta", 1); beta != 1 {
-			return b.mul(g, b.scalar(float64(beta), n.Output(0)))
-		}
-		return g
+		return b.scaled(g, float64(n.Float("beta", 1)), n.Output(0))
 	}, n.Output(0), n.Input(2))
+}
+
+// gemm returns alpha·x·y, of x and y transposed where tx and ty are 1.
+func (b *builder) gemm(x, y string, alpha float32, tx, ty int64) string {
+	attrs := map[string]onnx.Attr{"alpha": onnx.Float(alpha), "transA": onnx.Int(tx), "transB": onnx.Int(ty)}
+	return b.emit("Gemm", attrs, x, y)
+}
+
+// product is a MatMul at work.
+type product struct {
+	*builder
+	a, c    string // the operands
+	ra, rc  int    // and how many axes they have
+	g       string
+	y       string
+	da, dc  []onnx.Dim // the shapes of the operands
+	batches []onnx.Dim // the leading axes of the output
+}
+
+// writeMatMul is the rule of Y = A·B, with leading axes that are broadcast.
+func writeMatMul(b *builder, n *onnx.Node) error {
+	p := product{builder: b, a: n.Input(0), c: n.Input(1), g: b.g(n), y: n.Output(0)}
+	var err error
+	if p.da, err = b.dims(p.a); err != nil {
+		return err
+	}
+	if p.dc, err = b.dims(p.c); err != nil {
+		return err
+	}
+	dy, err := b.dims(p.y)
+	if err != nil {
+		return err
+	}
+	p.ra, p.rc = len(p.da), len(p.dc)
+	p.batches = dy[:max(0, len(dy)-min(2, p.ra)-min(2, p.rc)+2)]
+	switch {
+	case p.ra == 1 && p.rc == 1:
+		for i, in := range n.Inputs {
+			if b.on(in) {
+				b.add(in, b.mul(p.g, n.Input(1-i)))
+			}
+		}
+		return nil
+	case p.ra == 1:
+		return p.row()
+	case p.rc == 1:
+		return p.column()
+	case p.rc == 2:
+		return p.flat()
+	default:
+		return p.general()
+	}
+}
+
+// row is the rule where A is a vector.
+func (p *product) row() error {
+	if p.on(p.a) { // the rows of G⊙B, summed up but for A's axis
+		g := p.emit("Unsqueeze", nil, p.g, p.ints(-2))
+		part, err := p.narrow(p.emit("MatMul", nil, g, p.transposed(p.c, p.rc)), p.with(onnx.Dim{A: 1, B: 1}, p.da[0]), p.a)
+		if err != nil {
+			return err
+		}
+		p.add(p.a, part)
+	}
+	if p.on(p.c) {
+		p.add(p.c, p.mul(p.emit("Unsqueeze", nil, p.a, p.ints(-1)), p.emit("Unsqueeze", nil, p.g, p.ints(-2))))
+	}
+	return nil
+}
+
+// column is the rule where B is a vector.
+func (p *product) column() error {
+	g := p.emit("Unsqueeze", nil, p.g, p.ints(-1))
+	if p.on(p.a) {
+		p.add(p.a, p.mul(g, p.c))
+	}
+	if !p.on(p.c) {
+		return nil
+	}
+	part, err := p.narrow(p.mul(g, p.a), p.da, p.c)
+	if err != nil {
+		return err
+	}
+	p.add(p.c, part)
+	return nil
+}
+
+// flat is the rule where B is a matrix: A counts as one too, and nothing is transposed beforehand.
+func (p *product) flat() error {
+	matrix := func(t string) string {
+		if p.ra == 2 {
+			return t
+		}
+		return p.emit("Flatten", map[string]onnx.Attr{"axis": onnx.Int(int64(p.ra - 1))}, t)
+	}
+	g := matrix(p.g)
+	if p.on(p.a) {
+		part := p.gemm(g, p.c, 1, 0, 1)
+		if p.ra != 2 {
+			var err error
+			if part, err = p.like(part, p.a); err != nil {
+				return err
+			}
+		}
+		p.add(p.a, part)
+	}
+	if p.on(p.c) {
+		p.add(p.c, p.gemm(matrix(p.a), g, 1, 1, 0))
+	}
+	return nil
+}
+
+// general is the rule of stacks of matrices.
+func (p *product) general() error {
+	if p.on(p.a) {
+		part, err := p.narrow(p.emit("MatMul", nil, p.g, p.transposed(p.c, p.rc)), p.with(p.da[p.ra-2:]...), p.a)
+		if err != nil {
+			return err
+		}
+		p.add(p.a, part)
+	}
+	if p.on(p.c) {
+		part, err := p.narrow(p.emit("MatMul", nil, p.transposed(p.a, p.ra), p.g), p.with(p.dc[p.rc-2:]...), p.c)
+		if err != nil {
+			return err
+		}
+		p.add(p.c, part)
+	}
+	return nil
+}
+
+// with returns the output's leading axes, and behind them others.
+func (p *product) with(last ...onnx.Dim) []onnx.Dim { return slices.Concat(p.batches, last) }
+
+// transposed swaps the last two axes.
+func (b *builder) transposed(t string, rank int) string {
+	perm := make([]int64, rank)
+	for i := range perm {
+		perm[i] = int64(i)
+	}
+	perm[rank-1], perm[rank-2] = perm[rank-2], perm[rank-1]
+	return b.emit("Transpose", map[string]onnx.Attr{"perm": onnx.Ints(perm...)}, t)
+}
+
+// equation is that of an Einsum: the letters of the operands' axes, and of the result's.
+type equation struct {
+	in  []string
+	out string
+}
+
+// parse reads the equation of an Einsum.
+func parse(n *onnx.Node) equation {
+	text := strings.ReplaceAll(n.String("equation", ""), " ", "")
+	left, right, explicit := strings.Cut(text, "->")
+	e := equation{in: strings.Split(left, ","), out: right}
+	if !explicit { // the letters that come once, in the order of the alphabet
+		letters := []byte(strings.ReplaceAll(left, ",", ""))
+		slices.Sort(letters)
+		for _, c := range letters {
+			if strings.Count(left, string(c)) == 1 {
+				e.out += string(c)
+			}
+		}
+	}
+	return e
+}
+
+// checkEinsum refuses all but two operands with letters of which none comes twice in one of them.
+func checkEinsum(_ *onnx.Graph, n *onnx.Node) error {
+	e := parse(n)
+	if len(e.in) != 2 || len(n.Inputs) != 2 {
+		return refuse(n, "it has %d operands, not two", len(n.Inputs))
+	}
+	for _, letters := range e.in {
+		if strings.Contains(letters, ".") {
+			return refuse(n, "its equation %q has an ellipsis", n.String("equation", ""))
+		}
+		for _, c := range letters {
+			if strings.Count(letters, string(c)) > 1 {
+				return refuse(n, "its equation %q takes a diagonal: %q comes twice in one operand", n.String("equation", ""), c)
+			}
+		}
+	}
+	return nil
+}
+
+func writeEinsum(b *builder, n *onnx.Node) error {
+	e := parse(n)
+	for i, in := range n.Inputs {
+		if !b.on(in) {
+			continue
+		}
+		part, err := b.einsum(n, e, i)
+		if err != nil {
+			return err
+		}
+		b.add(in, part)
+	}
+	return nil
+}
+
+// einsum is the adjoint of operand i: the Einsum of the adjoint and the other operand, to the operand's letters. Letters that
+// neither of them has were summed up, and are spread again; what was broadcast is summed up.
+func (b *builder) einsum(n *onnx.Node, e equation, i int) (string, error) {
+	in, other := n.Input(i), n.Input(1-i)
+	sizes := map[rune]onnx.Dim{}
+	for _, t := range []struct{ name, letters string }{{other, e.in[1-i]}, {n.Output(0), e.out}} {
+		dims, err := b.dims(t.name)
+		if err != nil {
+			return "", err
+		}
+		for j, c := range []rune(t.letters) {
+			if _, ok := sizes[c]; !ok || sizes[c].A == 1 {
+				sizes[c] = dims[j]
+			}
+		}
+	}
+	var kept strings.Builder
+	var wide []onnx.Dim
+	var missing []int64
+	for j, c := range []rune(e.in[i]) {
+		size, ok := sizes[c]
+		if ok {
+			kept.WriteRune(c)
+		} else {
+			missing = append(missing, int64(j))
+			size = onnx.Dim{A: 1, B: 1}
+		}
+		wide = append(wide, size)
+	}
+	text := e.out + "," + e.in[1-i] + "->" + kept.String()
+	t := b.emit("Einsum", map[string]onnx.Attr{"equation": onnx.String(text)}, b.g(n), other)
+	if len(missing) > 0 {
+		t = b.emit("Unsqueeze", nil, t, b.ints(missing...))
+	}
+	t, err := b.narrow(t, wide, in)
+	if err != nil || len(missing) == 0 {
+		return t, err
+	}
+	shape, err := b.shape(in)
+	if err != nil {
+		return "", err
+	}
+	return b.emit("Expand", nil, t, shape), nil
 }

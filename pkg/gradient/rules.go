@@ -21,7 +21,7 @@ type ruleSet map[string]rule
 // rules returns all rules.
 func rules() ruleSet {
 	all := ruleSet{}
-	for _, group := range []ruleSet{elementwise(), linear(), shapes()} {
+	for _, group := range []ruleSet{elementwise(), activation(), quantize(), reduce(), linear(), norm(), shapes()} {
 		maps.Copy(all, group)
 	}
 	return all
@@ -30,7 +30,10 @@ func rules() ruleSet {
 // of returns the rule for a node.
 func (s ruleSet) of(g *onnx.Graph, n *onnx.Node, opts Options) (rule, error) {
 	if n.Domain != "" {
-		return rule{}, refuse(n, "it has no rule")
+		return rule{}, refuse(n, "%s", foreign(n))
+	}
+	if !opts.StraightThrough && quantizes(n) {
+		return rule{}, refuse(n, "it is a staircase, flat nearly everywhere; only when asked to does the gradient pass straight through it")
 	}
 	r, ok := s[n.Op]
 	if !ok {
@@ -42,6 +45,14 @@ func (s ruleSet) of(g *onnx.Graph, n *onnx.Node, opts Options) (rule, error) {
 		}
 	}
 	return r, nil
+}
+
+// foreign says why an operator of another domain has no rule.
+func foreign(n *onnx.Node) string {
+	if n.Domain == "com.microsoft" {
+		return "it is one of ONNX Runtime's own, which have no rules; where an optimizer put it there, take the file from before that"
+	}
+	return "operators of other domains than ONNX's own have no rules"
 }
 
 // flat tells whether the gradient of n is exactly zero: of steps, comparisons, and whatever gives no floats.
