@@ -21,7 +21,7 @@ type ruleSet map[string]rule
 // rules returns all rules.
 func rules() ruleSet {
 	all := ruleSet{}
-	for _, group := range []ruleSet{elementwise(), linear(), shapes()} {
+	for _, group := range []ruleSet{elementwise(), linear(), shapes(), gathers(), convolutions(), pools(), resizes()} {
 		maps.Copy(all, group)
 	}
 	return all
