@@ -170,6 +170,9 @@ func (b *builder) transposed(w window, g, weights string) (string, error) {
 			return "", refuse(b.node, "axis %d has no fixed size, and its stride is %d", i+2, w.stride[i])
 		}
 		end := w.stride[i]*(w.out[i]-1) + w.reach(i) + 1 - w.before[i] - w.in[i]
+		if w.in[i]+end <= 0 { // all windows lie in the padding before the input
+			return b.blank(b.node.Input(0))
+		}
 		pads[axes+i], missing[i] = max(end, 0), max(-end, 0)
 	}
 	return b.padAfter(b.emit("ConvTranspose", w.attrs(pads), g, weights), missing), nil

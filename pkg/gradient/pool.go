@@ -38,7 +38,7 @@ func writeMaxPool(b *builder, n *onnx.Node) error {
 			// Every window lies within.
 		case w.in[i] < 0 || w.out[i] < 0:
 			return refuse(n, "axis %d has no fixed size, and a window may lie in the padding", i+2)
-		case slices.Contains(w.inside(i), 0):
+		case slices.Contains(w.within(i, false), 0):
 			return refuse(n, "a window lies in the padding")
 		}
 	}
@@ -91,7 +91,10 @@ func (b *builder) share(n *onnx.Node, w window) (string, error) {
 	for i := range w.kernel {
 		var next []float64
 		for _, s := range shares {
-			for _, count := range w.inside(i) {
+			for _, count := range w.within(i, counted) {
+				if counted && count < w.kernel[i] {
+					return "", refuse(n, "a window reaches beyond the padding, and runtimes differ in whether that counts")
+				}
 				if count > 0 {
 					next = append(next, s/float64(count))
 				} else {
@@ -101,14 +104,7 @@ func (b *builder) share(n *onnx.Node, w window) (string, error) {
 		}
 		shares = next
 	}
-	inverse := b.floats(shares, slices.Concat([]int64{1, 1}, w.out), y)
-	if !counted {
-		return inverse, nil
-	}
-	// What counts as padding beyond the end has changed over time; the operator tells what it does: the mean of ones is the
-	// number of elements within, which the shares are the inverse of, divided by what it divides by.
-	ones := b.floats(slices.Repeat([]float64{1}, int(product(w.in))), slices.Concat([]int64{1, 1}, w.in), y)
-	return b.mul(inverse, b.emit("AveragePool", n.Attrs, ones)), nil
+	return b.floats(shares, slices.Concat([]int64{1, 1}, w.out), y), nil
 }
 
 func product(numbers []int64) int64 {
@@ -168,7 +164,7 @@ func (b *builder) sweep(w window, g, x string) (string, error) {
 	return b.deconvolve(w, g, ones)
 }
 
-// places returns the axes after the first two.
+// windowAxes returns the axes after the first two.
 func (b *builder) windowAxes(x string) ([]int64, error) {
 	rank, err := b.rank(x)
 	if err != nil {

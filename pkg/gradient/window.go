@@ -36,8 +36,12 @@ func (b *builder) window(n *onnx.Node, kernel []int64, x, y string) (window, err
 				return w, refuse(n, "axis %d of %q has no fixed size, and its padding depends on it", i+2, x)
 			}
 			if w.in[i] >= 0 {
-				total = max(0, (ceilDiv(w.in[i], w.stride[i])-1)*w.stride[i]+w.reach(i)+1-w.in[i])
+				total = (ceilDiv(w.in[i], w.stride[i])-1)*w.stride[i] + w.reach(i) + 1 - w.in[i]
 			}
+			if total < -1 && n.Op == "AveragePool" {
+				return w, refuse(n, "runtimes differ in where its windows, of %d elements every %d, begin", w.kernel[i], w.stride[i])
+			}
+			total = max(total, 0)
 			if w.before[i] = total / 2; auto == "SAME_LOWER" {
 				w.before[i] = total - total/2
 			}
@@ -100,12 +104,16 @@ func all(numbers []int64, v int64) bool {
 	return !slices.ContainsFunc(numbers, func(n int64) bool { return n != v })
 }
 
-// inside returns how many elements of the kernel lie within the input, for each place of the window along an axis.
-func (w *window) inside(i int) []int64 {
-	counts := make([]int64, w.out[i])
+// within returns how many elements of the kernel lie within the input, or the padded input, for each place of the window along
+// an axis.
+func (w *window) within(i int, padded bool) []int64 {
+	low, high, counts := int64(0), w.in[i], make([]int64, w.out[i])
+	if padded {
+		low, high = -w.before[i], high+w.after[i]
+	}
 	for o := range counts {
 		for k := range w.kernel[i] {
-			if at := int64(o)*w.stride[i] + k*w.dilation[i] - w.before[i]; at >= 0 && at < w.in[i] {
+			if at := int64(o)*w.stride[i] + k*w.dilation[i] - w.before[i]; at >= low && at < high {
 				counts[o]++
 			}
 		}
