@@ -8,7 +8,6 @@ import (
 )
 
 // attrs are those of a node.
-type attrs = map[string]onnx.Attr
 
 func TestUnary(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@
 package gradient
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -63,6 +64,18 @@ func refuse(n *onnx.Node, format string, args ...any) error {
 	return &UnsupportedError{Op: op, Node: title(n), Why: fmt.Sprintf(format, args...)}
 }
 
+// located returns err, that n's rule failed with, with n's name: as a refusal, where it is one.
+func located(n *onnx.Node, err error) error {
+	var known *UnsupportedError
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, fault.Unsupported):
+		return refuse(n, "%v", err)
+	}
+	return fmt.Errorf("gradient of %s at node %q: %w", n.Op, title(n), err)
+}
+
 // title names a node: by its first output where it has no name.
 func title(n *onnx.Node) string {
 	if n.Name != "" {
@@ -109,7 +122,7 @@ func Build(g *onnx.Graph, f onnx.Facts, opts Options) (*Graph, error) {
 		}
 		b.node = n
 		if err := r.write(b, n); err != nil {
-			return nil, fmt.Errorf("gradient of %s at node %q: %w", n.Op, title(n), err)
+			return nil, located(n, err)
 		}
 	}
 	return b.finish()

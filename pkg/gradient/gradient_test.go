@@ -368,8 +368,8 @@ func double(tb testing.TB, g *onnx.Graph) *onnx.Graph {
 	return g
 }
 
-// constants makes constants of normally distributed numbers, of the shapes given.
-func constants(shapes map[string][]int64) map[string]*onnx.Constant {
+// drawn makes constants of normally distributed numbers, of the shapes given.
+func drawn(shapes map[string][]int64) map[string]*onnx.Constant {
 	r := rand.New(rand.NewPCG(3, 4))
 	out := map[string]*onnx.Constant{}
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
@@ -405,7 +405,7 @@ func TestGemm(t *testing.T) {
 }
 
 // build differentiates "y" by "x".
-func build(tb testing.TB, g *onnx.Graph) *gradient.Graph {
+func derive(tb testing.TB, g *onnx.Graph) *gradient.Graph {
 	tb.Helper()
 	s := subject{graph: g}
 	s.fill()

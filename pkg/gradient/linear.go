@@ -46,8 +46,8 @@ func (b *builder) gemm(x, y string, alpha float32, tx, ty int64) string {
 	return b.emit("Gemm", attrs, x, y)
 }
 
-// product is a MatMul at work.
-type product struct {
+// matmul is a MatMul at work.
+type matmul struct {
 	*builder
 	a, c    string // the operands
 	ra, rc  int    // and how many axes they have
@@ -59,7 +59,7 @@ type product struct {
 
 // writeMatMul is the rule of Y = A·B, with leading axes that are broadcast.
 func writeMatMul(b *builder, n *onnx.Node) error {
-	p := product{builder: b, a: n.Input(0), c: n.Input(1), g: b.g(n), y: n.Output(0)}
+	p := matmul{builder: b, a: n.Input(0), c: n.Input(1), g: b.g(n), y: n.Output(0)}
 	var err error
 	if p.da, err = b.dims(p.a); err != nil {
 		return err
@@ -93,10 +93,10 @@ func writeMatMul(b *builder, n *onnx.Node) error {
 }
 
 // row is the rule where A is a vector.
-func (p *product) row() error {
+func (p *matmul) row() error {
 	if p.on(p.a) { // the rows of G⊙B, summed up but for A's axis
 		g := p.emit("Unsqueeze", nil, p.g, p.ints(-2))
-		part, err := p.narrow(p.emit("MatMul", nil, g, p.transposed(p.c, p.rc)), p.with(onnx.Dim{A: 1, B: 1}, p.da[0]), p.a)
+		part, err := p.narrow(p.emit("MatMul", nil, g, p.swapped(p.c, p.rc)), p.with(onnx.Dim{A: 1, B: 1}, p.da[0]), p.a)
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ func (p *product) row() error {
 }
 
 // column is the rule where B is a vector.
-func (p *product) column() error {
+func (p *matmul) column() error {
 	g := p.emit("Unsqueeze", nil, p.g, p.ints(-1))
 	if p.on(p.a) {
 		p.add(p.a, p.mul(g, p.c))
@@ -126,7 +126,7 @@ func (p *product) column() error {
 }
 
 // flat is the rule where B is a matrix: A counts as one too, and nothing is transposed beforehand.
-func (p *product) flat() error {
+func (p *matmul) flat() error {
 	matrix := func(t string) string {
 		if p.ra == 2 {
 			return t
@@ -151,16 +151,16 @@ func (p *product) flat() error {
 }
 
 // general is the rule of stacks of matrices.
-func (p *product) general() error {
+func (p *matmul) general() error {
 	if p.on(p.a) {
-		part, err := p.narrow(p.emit("MatMul", nil, p.g, p.transposed(p.c, p.rc)), p.with(p.da[p.ra-2:]...), p.a)
+		part, err := p.narrow(p.emit("MatMul", nil, p.g, p.swapped(p.c, p.rc)), p.with(p.da[p.ra-2:]...), p.a)
 		if err != nil {
 			return err
 		}
 		p.add(p.a, part)
 	}
 	if p.on(p.c) {
-		part, err := p.narrow(p.emit("MatMul", nil, p.transposed(p.a, p.ra), p.g), p.with(p.dc[p.rc-2:]...), p.c)
+		part, err := p.narrow(p.emit("MatMul", nil, p.swapped(p.a, p.ra), p.g), p.with(p.dc[p.rc-2:]...), p.c)
 		if err != nil {
 			return err
 		}
@@ -170,10 +170,10 @@ func (p *product) general() error {
 }
 
 // with returns the output's leading axes, and behind them others.
-func (p *product) with(last ...onnx.Dim) []onnx.Dim { return slices.Concat(p.batches, last) }
+func (p *matmul) with(last ...onnx.Dim) []onnx.Dim { return slices.Concat(p.batches, last) }
 
-// transposed swaps the last two axes.
-func (b *builder) transposed(t string, rank int) string {
+// swapped swaps the last two axes.
+func (b *builder) swapped(t string, rank int) string {
 	perm := make([]int64, rank)
 	for i := range perm {
 		perm[i] = int64(i)

@@ -42,11 +42,11 @@ func TestMatMul(t *testing.T) {
 			}
 			check(t, subject{graph: g, to: []string{"a", "b"}})
 			if !slices.Contains(test.b, -1) {
-				constant := network(map[string][]int64{"a": test.a}, constants(map[string][]int64{"b": test.b}), g.Nodes...)
+				constant := network(map[string][]int64{"a": test.a}, drawn(map[string][]int64{"b": test.b}), g.Nodes...)
 				check(t, subject{graph: constant, to: []string{"a"}, linear: true})
 			}
 			if !slices.Contains(test.a, -1) {
-				constant := network(map[string][]int64{"b": test.b}, constants(map[string][]int64{"a": test.a}), g.Nodes...)
+				constant := network(map[string][]int64{"b": test.b}, drawn(map[string][]int64{"a": test.a}), g.Nodes...)
 				check(t, subject{graph: constant, to: []string{"b"}, linear: true})
 			}
 		})
@@ -65,8 +65,8 @@ func TestMatMul(t *testing.T) {
 // TestMatMulCopiesNoWeights looks at the gradient's graph: it holds a large matrix once.
 func TestMatMulCopiesNoWeights(t *testing.T) {
 	t.Parallel()
-	g := network(map[string][]int64{"x": {-1, 5, 3}}, constants(map[string][]int64{"w": {3, 4}}), node("MatMul", nil, []string{"x", "w"}, "y"))
-	model := build(t, g).Model
+	g := network(map[string][]int64{"x": {-1, 5, 3}}, drawn(map[string][]int64{"w": {3, 4}}), node("MatMul", nil, []string{"x", "w"}, "y"))
+	model := derive(t, g).Model
 	for _, n := range model.Nodes {
 		if n.Op == "Transpose" {
 			t.Errorf("%s transposes %s", n.Name, n.Inputs)

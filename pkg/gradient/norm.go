@@ -290,16 +290,16 @@ func writeLRN(b *builder, n *onnx.Node) error {
 	size := n.Int("size", 1)
 	alpha, beta := float64(n.Float("alpha", 1e-4)), float64(n.Float("beta", 0.75))
 	before, after := (size-1)/2, size/2
-	sum := b.window(b.mul(x, x), before, after, rank, x)
+	sum := b.windowSum(b.mul(x, x), before, after, rank, x)
 	s := b.shifted(b.scaled(sum, alpha/float64(size), x), float64(n.Float("bias", 1)), x)
 	kept := b.mul(g, b.emit("Pow", nil, s, b.scalar(-beta, x)))
-	sum = b.window(b.mul(b.div(kept, s), x), after, before, rank, x)
+	sum = b.windowSum(b.mul(b.div(kept, s), x), after, before, rank, x)
 	b.add(x, b.sub(kept, b.mul(x, b.scaled(sum, 2*alpha*beta/float64(size), x))))
 	return nil
 }
 
-// window sums t over so many channels before and after each.
-func (b *builder) window(t string, before, after int64, rank int, like string) string {
+// windowSum sums t over so many channels before and after each.
+func (b *builder) windowSum(t string, before, after int64, rank int, like string) string {
 	pads := make([]int64, 2*rank)
 	pads[1], pads[rank+1] = before, after
 	padded := b.emit("Pad", nil, t, b.ints(pads...), b.scalar(0, like))

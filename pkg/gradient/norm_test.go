@@ -19,7 +19,7 @@ func both(t *testing.T, s subject) {
 func TestBatchNormalization(t *testing.T) {
 	t.Parallel()
 	inputs := []string{"x", "scale", "bias", "mean", "var"}
-	fixed := constants(map[string][]int64{"scale": {3}, "bias": {3}, "mean": {3}})
+	fixed := drawn(map[string][]int64{"scale": {3}, "bias": {3}, "mean": {3}})
 	fixed["var"] = onnx.Of([]float32{0.5, 1, 1.7}, 3)
 	for _, shape := range [][]int64{{-1, 3}, {-1, 3, 4}, {-1, 3, 4, 2}} {
 		t.Run(fmt.Sprint(shape), func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestLayerNormalization(t *testing.T) {
 	}
 	t.Run("after a residual", func(t *testing.T) { // which optimizers fuse with it
 		t.Parallel()
-		c := constants(map[string][]int64{"scale": {4}, "bias": {4}, "w": {4, 4}})
+		c := drawn(map[string][]int64{"scale": {4}, "bias": {4}, "w": {4, 4}})
 		check(t, subject{graph: network(map[string][]int64{"x": {-1, 3, 4}}, c,
 			node("MatMul", nil, []string{"x", "w"}, "xw"), node("Add", nil, []string{"xw", "x"}, "sum"),
 			node("LayerNormalization", nil, []string{"sum", "scale", "bias"}, "norm"),
@@ -67,7 +67,7 @@ func TestLayerNormalization(t *testing.T) {
 	})
 	t.Run("statistics already asked for", func(t *testing.T) {
 		t.Parallel()
-		c := constants(map[string][]int64{"scale": {4}})
+		c := drawn(map[string][]int64{"scale": {4}})
 		g := network(map[string][]int64{"x": {-1, 3, 4}}, c, node("LayerNormalization", nil, []string{"x", "scale"}, "y", "mean"))
 		check(t, subject{graph: g})
 	})
@@ -91,7 +91,7 @@ func TestInstanceAndGroupNormalization(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(test.op, test.version, shape), func(t *testing.T) {
 				t.Parallel()
-				c := constants(map[string][]int64{"scale": test.scale, "bias": test.scale})
+				c := drawn(map[string][]int64{"scale": test.scale, "bias": test.scale})
 				g := opset(test.version, network(map[string][]int64{"x": shape}, c, node(test.op, test.how, all, "y")))
 				check(t, subject{graph: g})
 				open := network(map[string][]int64{"x": shape, "scale": test.scale, "bias": test.scale}, nil, node(test.op, test.how, all, "y"))

@@ -21,7 +21,9 @@ type ruleSet map[string]rule
 // rules returns all rules.
 func rules() ruleSet {
 	all := ruleSet{}
-	for _, group := range []ruleSet{elementwise(), activation(), quantize(), reduce(), linear(), norm(), shapes()} {
+	for _, group := range []ruleSet{
+		elementwise(), activation(), quantize(), reduce(), linear(), norm(), shapes(), gathers(), convolutions(), pools(), resizes(),
+	} {
 		maps.Copy(all, group)
 	}
 	return all
