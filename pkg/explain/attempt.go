@@ -81,10 +81,17 @@ func (a attempts) derive(ctx context.Context, m namedMethod, req Request) (Expla
 	if a.opts.Differentiate == nil {
 		return Explanation{}, fmt.Errorf("%w: no gradient is known for this network", fault.Unsupported)
 	}
-	began := time.Now()
-	f, err := a.opts.Differentiate(ctx, req.Params.Output)
+	scores, err := a.wanted(req.Params)
 	if err != nil {
 		return Explanation{}, err
+	}
+	began := time.Now()
+	f, err := a.opts.Differentiate(ctx, a.network.output, scores, req.Input)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if o, ok := f.(Outputter); req.Params.Output == OutputLogits && a.opts.Output != OutputLogits && (!ok || o.Output() != OutputLogits) {
+		return Explanation{}, a.lacks(OutputLogits)
 	}
 	took := time.Since(began).Milliseconds()
 	bytes := a.rowBytes
@@ -94,6 +101,24 @@ func (a attempts) derive(ctx context.Context, m namedMethod, req Request) (Expla
 	x, err := a.run(ctx, m, f, a.limited(req, bytes))
 	x.Runtime.BuildMS += took
 	return x, err
+}
+
+// wanted returns which scores a gradient is wanted of. It returns [fault.Unsupported] when the network has others.
+func (a attempts) wanted(p Params) (Scores, error) {
+	switch {
+	case p.Output == "" || p.Output == OutputLogits:
+		return ScoresBest, nil
+	case p.Output == a.opts.Output:
+		return ScoresOutput, nil
+	case p.Output == OutputProbabilities && a.opts.Probabilities != nil:
+		return ScoresSoftmax, nil
+	}
+	return ScoresBest, a.lacks(p.Output)
+}
+
+// lacks is the refusal of scores that the network does not give.
+func (a attempts) lacks(output string) error {
+	return fmt.Errorf("%w: output %q: the network gives %s; leave output out", fault.Unsupported, short(output), a.network.scale)
 }
 
 // evaluate runs a method on the network's scores alone.
@@ -115,7 +140,7 @@ func (a attempts) scored(p Params) (function, error) {
 		f.scale, f.convert = OutputProbabilities, a.opts.Probabilities
 		return f, nil
 	}
-	return function{}, fmt.Errorf("%w: output %q: the network gives %s; leave output out", fault.Unsupported, short(p.Output), f.scale)
+	return function{}, a.lacks(p.Output)
 }
 
 func (a attempts) run(ctx context.Context, m namedMethod, f Function, req Request) (Explanation, error) {
@@ -124,7 +149,7 @@ func (a attempts) run(ctx context.Context, m namedMethod, f Function, req Reques
 		return Explanation{}, err
 	}
 	x.Method, x.Target.Output = m.name, a.network.scale
-	if o, ok := f.(Outputter); ok {
+	if o, ok := f.(Outputter); ok && o.Output() != "" {
 		x.Target.Output = o.Output()
 	}
 	x.Warnings = append(x.Warnings, idle(m.name, req.Params)...)

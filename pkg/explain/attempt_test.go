@@ -45,6 +45,9 @@ func session(f convolved) *enginetest.Fake {
 	})
 }
 
+// differentiate returns a network as a function with a gradient.
+type differentiate = func(ctx context.Context, output string, scores explain.Scores, row tensor.Named) (explain.Function, error)
+
 // refusing has a gradient until it is asked for.
 type refusing struct{ convolved }
 
@@ -55,8 +58,8 @@ func (refusing) Gradients(context.Context, tensor.Named, []int) ([]float64, tens
 func TestExplainChoosesItsMethod(t *testing.T) {
 	t.Parallel()
 	network := newConvolved(1, 6)
-	given := func(f explain.Function, err error) func(context.Context, string) (explain.Function, error) {
-		return func(context.Context, string) (explain.Function, error) { return f, err }
+	given := func(f explain.Function, err error) differentiate {
+		return func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) { return f, err }
 	}
 	noRule := fmt.Errorf("%w: operator GridSample (node g1) has no rule", fault.Unsupported)
 	type outcome struct {
@@ -67,7 +70,7 @@ func TestExplainChoosesItsMethod(t *testing.T) {
 	tests := []struct {
 		name          string
 		method        string
-		differentiate func(context.Context, string) (explain.Function, error)
+		differentiate differentiate
 		want          outcome
 	}{
 		{"default", "", given(logits{network}, nil), outcome{"integrated_gradients", "the default method", "logits", true}},
@@ -124,8 +127,10 @@ func TestExplainKeepsToTheNamedMethod(t *testing.T) {
 	}
 	for _, test := range tests {
 		e := newExplainer(t, explain.Options{
-			Session:       session(network),
-			Differentiate: func(context.Context, string) (explain.Function, error) { return test.f, test.err },
+			Session: session(network),
+			Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+				return test.f, test.err
+			},
 		})
 		_, err := e.Explain(t.Context(), explain.Question{Input: picture(t, 1, 6).Input, Params: explain.Params{Method: test.method}})
 		if fault.Of(err) != test.kind || err == nil || !strings.Contains(err.Error(), test.want) {
@@ -142,11 +147,11 @@ func TestExplainKeepsToTheNamedMethod(t *testing.T) {
 func TestExplainAsksForTheOutput(t *testing.T) {
 	t.Parallel()
 	network := newConvolved(1, 6)
-	var asked []string
+	var asked []explain.Scores
 	e := newExplainer(t, explain.Options{
 		Session: session(network), Output: "probabilities",
-		Differentiate: func(_ context.Context, output string) (explain.Function, error) {
-			asked = append(asked, output)
+		Differentiate: func(_ context.Context, _ string, scores explain.Scores, _ tensor.Named) (explain.Function, error) {
+			asked = append(asked, scores)
 			return logits{network}, nil
 		},
 	})
@@ -156,7 +161,7 @@ func TestExplainAsksForTheOutput(t *testing.T) {
 			t.Errorf("output %q: %v", output, err)
 		}
 	}
-	if diff := cmp.Diff(asked, []string{"", "logits", "probabilities"}); diff != "" {
+	if diff := cmp.Diff(asked, []explain.Scores{explain.ScoresBest, explain.ScoresBest, explain.ScoresOutput}); diff != "" {
 		t.Errorf("asked for (-got +want):\n%s", diff)
 	}
 	q := explain.Question{Input: picture(t, 1, 6).Input, Params: explain.Params{Method: "rise", Output: "logits"}}
@@ -189,7 +194,9 @@ func TestExplainKeepsToTheMemoryOfGradients(t *testing.T) {
 		most := 0
 		e := newExplainer(t, explain.Options{
 			Session: session(network), Memory: memory,
-			Differentiate: func(context.Context, string) (explain.Function, error) { return sized{network, &most}, nil },
+			Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+				return sized{network, &most}, nil
+			},
 		})
 		if _, err := e.Explain(t.Context(), explain.Question{Input: picture(t, 1, 6).Input}); err != nil || most != want {
 			t.Errorf("memory %d: %d rows at once, want %d; %v", memory, most, want, err)
@@ -201,8 +208,10 @@ func TestExplainWarnsOfIdleParameters(t *testing.T) {
 	t.Parallel()
 	network := newConvolved(1, 6)
 	e := newExplainer(t, explain.Options{
-		Session:       session(network),
-		Differentiate: func(context.Context, string) (explain.Function, error) { return network, nil },
+		Session: session(network),
+		Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+			return network, nil
+		},
 	})
 	tests := []struct {
 		params explain.Params
@@ -320,8 +329,10 @@ func (embedded) Cut(_ context.Context, layer string, input, baseline tensor.Name
 func TestTextIsIntegratedAtItsEmbedding(t *testing.T) {
 	t.Parallel()
 	e := newExplainer(t, explain.Options{
-		Session:       text(),
-		Differentiate: func(context.Context, string) (explain.Function, error) { return embedded{deaf{}}, nil },
+		Session: text(),
+		Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+			return embedded{deaf{}}, nil
+		},
 	})
 	q := explain.Question{Input: sentence(t), Baseline: tensor.Named{"ids": must(t, []int64{1, 4}, []int64{101, 1, 1, 102})}}
 	x, err := e.Explain(t.Context(), q)

@@ -119,7 +119,7 @@ func TestRefusedForms(t *testing.T) {
 			t.Parallel()
 			n := node(test.op, test.attrs, test.inputs, "y")
 			n.Name = "n"
-			g := network(map[string][]int64{"x": {-1, 3}}, constants(map[string][]int64{"scale": {3}}), n)
+			g := network(map[string][]int64{"x": {-1, 3}}, drawn(map[string][]int64{"scale": {3}}), n)
 			g.Inputs = append(g.Inputs, onnx.Value{Name: "open", Type: 7, Shape: []onnx.Axis{{Size: 1}}})
 			_, err := gradient.Build(g, facts("x", "y"), gradient.Options{Of: "y", To: []string{"x"}})
 			refuses(t, err, test.op, test.why)

@@ -249,7 +249,7 @@ func TestGatherAddsAll(t *testing.T) {
 	}
 	s := openThreads(t, built.Model, 2)
 	for i, v := range floats(t, run(t, s, in)[built.Grads["x"]]) {
-		want := float32(0)
+		want := 0.0
 		if i < width {
 			want = times
 		}
