@@ -103,7 +103,7 @@ func flip(c *onnx.Constant, group int64) *onnx.Constant {
 // interleaves tells whether the adjoint is a convolution that computes a block of s×s places at once. That is so for strides
 // s alike in two axes, no wider than the kernel.
 func (w *window) interleaves() bool {
-	if len(w.kernel) != 2 || w.group != 1 || !w.fixed() || !all(w.dilation, 1) || w.stride[0] != w.stride[1] || w.stride[0] == 1 {
+	if len(w.kernel) != 2 || w.group != 1 || !w.fixed() || !only(w.dilation, 1) || w.stride[0] != w.stride[1] || w.stride[0] == 1 {
 		return false
 	}
 	for i := range w.kernel {

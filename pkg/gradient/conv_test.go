@@ -6,7 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
 // draw returns a source of random attributes. The seed shows in the names of the tests, and so in their failures.
@@ -136,6 +141,36 @@ func TestConvForms(t *testing.T) {
 				}
 			}
 			check(t, s)
+		})
+	}
+}
+
+// TestConvFormsAgree compares the two ways to write the gradient.
+func TestConvFormsAgree(t *testing.T) {
+	t.Parallel()
+	first := rand.Uint64() >> 1
+	for i := range uint64(40) {
+		t.Run(fmt.Sprint(first+i), func(t *testing.T) {
+			t.Parallel()
+			r := draw(first + i)
+			s := subject{graph: convolution(r, 2)}
+			s.fill()
+			at := s.inputs(t, r, 2)
+			shape := run(t, open(t, s.graph, engine.OptimizeAll), at)["y"].Shape()
+			seed, err := weight(r, shape...).Tensor()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var grads [2][]float64
+			for j, compact := range []bool{false, true} {
+				s.opts.Compact = compact
+				built := build(t, s)
+				in := tensor.Named{built.Seed: seed, "x": at["x"]}
+				grads[j] = floats(t, run(t, open(t, built.Model, engine.OptimizeAll), in)[built.Grads["x"]])
+			}
+			if diff := cmp.Diff(grads[0], grads[1], cmpopts.EquateApprox(1e-5, 1e-4)); diff != "" {
+				t.Errorf("gradients (-convolution +transposed):\n%s", diff)
+			}
 		})
 	}
 }

@@ -12,40 +12,40 @@ import (
 )
 
 // openThreads opens a graph that computes each operator on several threads.
-func openThreads(t testing.TB, g *onnx.Graph, threads int) engine.Session {
-	t.Helper()
+func openThreads(tb testing.TB, g *onnx.Graph, threads int) engine.Session {
+	tb.Helper()
 	runtime, err := shared()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	s, err := runtime.Open(t.Context(), engine.Network{Bytes: g.Marshal()}, engine.Options{IntraOpThreads: threads})
+	s, err := runtime.Open(tb.Context(), engine.Network{Bytes: g.Marshal()}, engine.Options{IntraOpThreads: threads})
 	if err != nil {
-		t.Fatalf("open: %v", err)
+		tb.Fatalf("open: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s
 }
 
 // build builds a gradient.
-func build(t testing.TB, s subject) *gradient.Graph {
-	t.Helper()
-	built, err := s.build(t)
+func build(tb testing.TB, s subject) *gradient.Graph {
+	tb.Helper()
+	built, err := s.build(tb)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return built
 }
 
 // build learns the facts of s and builds its gradient.
-func (s *subject) build(t testing.TB) (*gradient.Graph, error) {
-	t.Helper()
+func (s *subject) build(tb testing.TB) (*gradient.Graph, error) {
+	tb.Helper()
 	s.fill()
 	r := rand.New(rand.NewPCG(1, 2))
-	facts := learn(t, s.graph, s.inputs(t, r, s.rows), s.inputs(t, r, s.rows+1))
+	facts := learn(tb, s.graph, s.inputs(tb, r, s.rows), s.inputs(tb, r, s.rows+1))
 	return gradient.Build(s.graph, facts, s.opts)
 }
 

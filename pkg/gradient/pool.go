@@ -34,7 +34,7 @@ func writeMaxPool(b *builder, n *onnx.Node) error {
 	}
 	for i := range w.kernel {
 		switch {
-		case all([]int64{w.before[i], w.after[i], n.Int("ceil_mode", 0)}, 0):
+		case only([]int64{w.before[i], w.after[i], n.Int("ceil_mode", 0)}, 0):
 			// Every window lies within.
 		case w.in[i] < 0 || w.out[i] < 0:
 			return refuse(n, "axis %d has no fixed size, and a window may lie in the padding", i+2)
@@ -76,10 +76,7 @@ func writeAveragePool(b *builder, n *onnx.Node) error {
 
 // share returns the weight of one element in the mean of its window, for every window where they differ.
 func (b *builder) share(n *onnx.Node, w window) (string, error) {
-	whole, padded, y := int64(1), !all(w.before, 0) || !all(w.after, 0), n.Output(0)
-	for _, k := range w.kernel {
-		whole *= k
-	}
+	whole, padded, y := product(w.kernel), !only(w.before, 0) || !only(w.after, 0), n.Output(0)
 	counted, ceil := n.Int("count_include_pad", 0) != 0, n.Int("ceil_mode", 0) != 0
 	if !ceil && (counted || !padded) {
 		return b.scalar(1/float64(whole), y), nil
@@ -88,23 +85,25 @@ func (b *builder) share(n *onnx.Node, w window) (string, error) {
 		return "", refuse(n, "its windows differ in what they average, and its sizes are not fixed")
 	}
 	shares := []float64{1}
-	for i := range w.kernel {
-		var next []float64
-		for _, s := range shares {
-			for _, count := range w.within(i, counted) {
-				if counted && count < w.kernel[i] {
-					return "", refuse(n, "a window reaches beyond the padding, and runtimes differ in whether that counts")
-				}
-				if count > 0 {
-					next = append(next, s/float64(count))
-				} else {
-					next = append(next, 0)
-				}
-			}
+	for i, k := range w.kernel {
+		counts := w.within(i, counted)
+		if counted && !only(counts, k) {
+			return "", refuse(n, "a window reaches beyond the padding, and runtimes differ in whether that counts")
 		}
-		shares = next
+		shares = outer(shares, counts)
 	}
 	return b.floats(shares, slices.Concat([]int64{1, 1}, w.out), y), nil
+}
+
+// outer returns every share divided by every count. Of what has no elements nothing is shared.
+func outer(shares []float64, counts []int64) []float64 {
+	all := make([]float64, 0, len(shares)*len(counts))
+	for _, s := range shares {
+		for _, count := range counts {
+			all = append(all, min(float64(count), 1)*s/float64(max(count, 1)))
+		}
+	}
+	return all
 }
 
 func product(numbers []int64) int64 {
@@ -137,7 +136,7 @@ func (b *builder) repeat(w window, g, x string) (string, error) {
 		rest[i] = w.in[i] - w.out[i]*k
 	}
 	g = b.emit("Expand", nil, b.emit("Reshape", nil, g, b.ints(split...)), b.ints(times...))
-	if all(rest, 0) {
+	if only(rest, 0) {
 		return b.like(g, x)
 	}
 	joined[0] = -1

@@ -101,14 +101,18 @@ func TestGlobalPools(t *testing.T) {
 func TestMaxPoolTies(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name    string
-		a       attrs
+		name string
+		a    attrs
 		x    []float32
 		want []float64
 	}{
 		{"flat", attrs{"kernel_shape": onnx.Ints(2, 2), "strides": onnx.Ints(1, 1)}, make([]float32, 9), []float64{1, 1, 0, 1, 1, 0, 0, 0, 0}},
-		{"padded", attrs{"kernel_shape": onnx.Ints(3, 3), "strides": onnx.Ints(2, 2), "pads": onnx.Ints(1, 1, 1, 1)},
-			[]float32{5, 5, 5, 1, 5, 5, 2, 2, 5}, []float64{1, 1, 0, 0, 2, 0, 0, 0, 0}},
+		{
+			"padded",
+			attrs{"kernel_shape": onnx.Ints(3, 3), "strides": onnx.Ints(2, 2), "pads": onnx.Ints(1, 1, 1, 1)},
+			[]float32{5, 5, 5, 1, 5, 5, 2, 2, 5},
+			[]float64{1, 1, 0, 0, 2, 0, 0, 0, 0},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

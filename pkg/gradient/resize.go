@@ -127,6 +127,11 @@ func (b *builder) samplings(n *onnx.Node) ([]sampling, error) {
 		}
 		axes[i] = a
 	}
+	if !slices.ContainsFunc(axes, func(a sampling) bool { return a.in != a.out }) {
+		for i := range axes {
+			axes[i].scale = 1 // nothing happens, whatever the scales
+		}
+	}
 	return axes, nil
 }
 
@@ -188,7 +193,8 @@ func (b *builder) keepAspect(n *onnx.Node, in []onnx.Dim, axes []int64, scales [
 	return scales, nil
 }
 
-// source returns where element o of the result comes from. It counts as the runtime does, in 32 bits.
+// source returns where element o of the result comes from. It rounds as the runtime does, to 32 bits, on which the nearest
+// element may depend.
 func (a sampling) source(mode string, o int64) float32 {
 	x, half := float32(o), float32(0.5)
 	switch mode {
@@ -207,8 +213,8 @@ func (a sampling) source(mode string, o int64) float32 {
 		}
 	case "half_pixel_symmetric":
 		adjustment := float32(a.out) / (a.scale * float32(a.in))
-		center := float32(a.in) / 2
-		return center*(1-adjustment) + (x+half)/a.scale - half
+		offset := float32(a.in) / 2 * (1 - adjustment)
+		return float32(float64(offset) + (float64(x)+0.5)/float64(a.scale) - 0.5)
 	}
 	return (x+half)/a.scale - half
 }

@@ -30,9 +30,11 @@ func one(op string, a attrs, x []int64, c constants, more ...string) *onnx.Graph
 
 func TestMovement(t *testing.T) {
 	t.Parallel()
-	pick := constants{"s": vector(1), "e": vector(-1), "a": vector(-1), "p": vector(2), "m": vector(-1), "big": vector(math.MaxInt64),
+	pick := constants{
+		"s": vector(1), "e": vector(-1), "a": vector(-1), "p": vector(2), "m": vector(-1), "big": vector(math.MaxInt64),
 		"least": vector(math.MinInt64), "zero": vector(0), "four": vector(4), "batch": vector(0), "two": vector(2, -3), "ends": vector(-1, 9),
-		"axes": vector(1, -1), "none": vector(3)}
+		"axes": vector(1, -1), "none": vector(3),
+	}
 	slice := func(x []int64, more ...string) *onnx.Graph { return one("Slice", nil, x, pick, more...) }
 	x4 := []int64{-1, 3, 4, 5}
 	tests := []struct {
@@ -161,10 +163,12 @@ func TestDynamicMovement(t *testing.T) {
 
 func TestGather(t *testing.T) {
 	t.Parallel()
-	c := constants{"first": onnx.Of([]int64{0}), "last": onnx.Of([]int64{-1}), "one": vector(2), "many": onnx.Of([]int64{3, 0, 3, -1, 3, 1}, 2, 3),
+	c := constants{
+		"first": onnx.Of([]int64{0}), "last": onnx.Of([]int64{-1}), "one": vector(2), "many": onnx.Of([]int64{3, 0, 3, -1, 3, 1}, 2, 3),
 		"short": onnx.Of([]int32{1, 1, 2}, 3), "single": onnx.Of([]int64{1}, 1, 1),
 		"along": onnx.Of([]int64{0, 1, 1, 2, 2, 2, 0, 0}, 2, 4), "nd": onnx.Of([]int64{0, 1, 0, 1, 1, 3}, 3, 2),
-		"batched": onnx.Of([]int64{1, 3}, 2, 1)}
+		"batched": onnx.Of([]int64{1, 3}, 2, 1),
+	}
 	gather := func(x []int64, axis int64, index string) *onnx.Graph {
 		return one("Gather", attrs{"axis": onnx.Int(axis)}, x, c, index)
 	}

@@ -31,17 +31,10 @@ func (b *builder) window(n *onnx.Node, kernel []int64, x, y string) (window, err
 	switch auto := n.String("auto_pad", "NOTSET"); auto {
 	case "SAME_UPPER", "SAME_LOWER":
 		for i := range axes {
-			total := w.reach(i)
-			if w.stride[i] != 1 && w.in[i] < 0 {
-				return w, refuse(n, "axis %d of %q has no fixed size, and its padding depends on it", i+2, x)
+			total, err := w.same(n, i)
+			if err != nil {
+				return w, err
 			}
-			if w.in[i] >= 0 {
-				total = (ceilDiv(w.in[i], w.stride[i])-1)*w.stride[i] + w.reach(i) + 1 - w.in[i]
-			}
-			if total < -1 && n.Op == "AveragePool" {
-				return w, refuse(n, "runtimes differ in where its windows, of %d elements every %d, begin", w.kernel[i], w.stride[i])
-			}
-			total = max(total, 0)
 			if w.before[i] = total / 2; auto == "SAME_LOWER" {
 				w.before[i] = total - total/2
 			}
@@ -54,6 +47,21 @@ func (b *builder) window(n *onnx.Node, kernel []int64, x, y string) (window, err
 		}
 	}
 	return w, nil
+}
+
+// same returns how much n pads an axis so that a window begins at every stride of its input.
+func (w *window) same(n *onnx.Node, i int) (int64, error) {
+	total := w.reach(i)
+	if w.stride[i] != 1 && w.in[i] < 0 {
+		return 0, refuse(n, "axis %d of its input has no fixed size, and its padding depends on it", i+2)
+	}
+	if w.in[i] >= 0 {
+		total = (ceilDiv(w.in[i], w.stride[i])-1)*w.stride[i] + w.reach(i) + 1 - w.in[i]
+	}
+	if total < -1 && n.Op == "AveragePool" {
+		return 0, refuse(n, "runtimes differ in where its windows, of %d elements every %d, begin", w.kernel[i], w.stride[i])
+	}
+	return max(total, 0), nil
 }
 
 // sizes returns the sizes of a tensor's axes after the first two: -1 for those that are not fixed.
@@ -99,8 +107,8 @@ func (w *window) reach(i int) int64 { return (w.kernel[i] - 1) * w.dilation[i] }
 // fixed tells whether all sizes are.
 func (w *window) fixed() bool { return !slices.Contains(slices.Concat(w.in, w.out), -1) }
 
-// all tells whether every number is v.
-func all(numbers []int64, v int64) bool {
+// only tells whether every number is v.
+func only(numbers []int64, v int64) bool {
 	return !slices.ContainsFunc(numbers, func(n int64) bool { return n != v })
 }
 
@@ -131,7 +139,7 @@ func (w *window) attrs(pads []int64) map[string]onnx.Attr {
 
 // padAfter pads t, with zeros, after its last axes; by less than nothing, it takes away.
 func (b *builder) padAfter(t string, after []int64) string {
-	if all(after, 0) {
+	if only(after, 0) {
 		return t
 	}
 	pads := slices.Concat(make([]int64, 4+len(after)), after)
