@@ -355,8 +355,17 @@ func TestRegisterAtOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				load, release := slow(&fake{}, false)
-				m := start(t, registry.Options{Load: load})
+				gate := make(chan struct{})
+				m := start(t, registry.Options{
+					Load: func(_ context.Context, r model.Registration, found registry.Found) (registry.Runner, error) {
+						runner, err := give(r, found, &fake{})
+						if err != nil {
+							return nil, err
+						}
+						<-gate
+						return runner, nil
+					},
+				})
 				errs := make(chan error, 2)
 				for range 2 {
 					go func() {
@@ -384,7 +393,7 @@ func TestRegisterAtOnce(t *testing.T) {
 				} else {
 					wantConflict(<-errs)
 				}
-				release()
+				close(gate)
 				if !r.Async {
 					if err := <-errs; err != nil {
 						t.Errorf("Register: %v", err)
