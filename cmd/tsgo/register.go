@@ -26,8 +26,9 @@ func newRegister(s streams, g *globals) *cobra.Command {
 		Short: "Have a running server load a model and serve it",
 		Long: `Have a running server load a model and serve it.
 
-MODEL is what the server can find: a name in its model store, a path, or a URL that it may fetch. What is not said here is as
-the model's manifest says. The first version of a model becomes its default; see 'tsgo models default' for a later one.`,
+MODEL is what the server can find: a name in its model store, a path, or a URL that it may fetch. It begins with one
+worker; whatever else is not said is as the model's manifest says. The first version of a model becomes its default; see
+'tsgo models default' for a later one.`,
 		Example: `  tsgo register resnet-18
   tsgo register resnet-18-v2.mar --name resnet-18 --version 2.0 --workers 2 --batch-size 8`,
 	}, o.run)
