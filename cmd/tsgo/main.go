@@ -37,8 +37,8 @@ type streams struct {
 	out, err    io.Writer // results, and everything else
 	env         func(name string) string
 	environ     func() []string // all variables, NAME=VALUE
-	outTerminal bool // out is a terminal
-	errTerminal bool // err is a terminal
+	outTerminal bool            // out is a terminal
+	errTerminal bool            // err is a terminal
 }
 
 // run runs one command line and returns its exit status. The first signal cancels the command, the second one ends the
