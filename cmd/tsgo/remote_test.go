@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -87,6 +89,34 @@ func TestAskServer(t *testing.T) {
 	status, out, errs = tsgo(t, nil, "predict", "m", filepath.Join(dir, "09.txt"), "--server", url, "--token", "other")
 	if status != 0 || out != "9" || token.Load() != "Bearer other" {
 		t.Errorf("exit status %d, stdout %q, stderr %q, token %q", status, out, errs, token.Load())
+	}
+}
+
+// TestCACert trusts a server whose certificate's authority is in the file, and says how to where it is not.
+func TestCACert(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			_, _ = io.WriteString(w, metricsPage)
+			return
+		}
+		_, _ = io.WriteString(w, `{"paths": {"/predictions/{model_name}": {}, "/models": {}}}`)
+	}))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the refused handshake
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(file, ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := tsgo(t, nil, "metrics", "--raw", "--server", s.URL, "--ca-cert", file)
+	if status != 0 || out != metricsPage {
+		t.Errorf("exit status %d, stdout %q, stderr %q", status, out, errs)
+	}
+	status, _, errs = tsgo(t, nil, "metrics", "--server", s.URL)
+	if status != 5 || !strings.Contains(errs, "is not trusted") || !strings.Contains(errs, "--ca-cert") {
+		t.Errorf("exit status %d, stderr %q; want 5 and the way out", status, errs)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // A client asks a server as a pipeline is asked in this process.
-func Example() {
+func ExampleNew() {
 	server := httptest.NewServer(api.Wrap(predictions, api.Options{})) // in place of tsgo serve
 	defer server.Close()
 

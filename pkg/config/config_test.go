@@ -279,10 +279,10 @@ func TestAllowedURLs(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	got := config.Unknown([]string{
-		"PATH=/bin", "TSGO_PORT_OFFSET=1", "TSGO_JOB_QUEUE=7", "TSGO_INFERENCE_ADRESS=x", "TSGO_TOKEN=secret", "TSGO_SOMETHING_ELSE=", "TSGO", "",
+		"PATH=/bin", "TSGO_PORT_OFFSET=1", "TSGO_JOB_QUEUE=7", "TSGO_INFERENCE_ADDR=x", "TSGO_TOKEN=secret", "TSGO_SOMETHING_ELSE=", "TSGO", "",
 	}, "TSGO_TOKEN")
 	want := []string{
-		`environment variable TSGO_INFERENCE_ADRESS is no setting, did you mean "TSGO_INFERENCE_ADDRESS"?`,
+		`environment variable TSGO_INFERENCE_ADDR is no setting, did you mean "TSGO_INFERENCE_ADDRESS"?`,
 		`environment variable TSGO_JOB_QUEUE is no setting, did you mean "TSGO_JOB_QUEUE_SIZE"?`,
 		`environment variable TSGO_SOMETHING_ELSE is no setting`,
 	}
