@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -119,6 +121,10 @@ func (s *Server) locate(ctx context.Context, r model.Registration) (string, erro
 		if errors.Is(err, cause) {
 			return "", &notFound{err, known}
 		}
+	}
+	var disk *fs.PathError
+	if fault.Of(err) == fault.Download && errors.As(err, &disk) { // the file could be fetched, and not be kept
+		return "", fmt.Errorf("%w: the model is not kept in the store: %w; make room there, or have a store that can be written to", fault.Unavailable, disk)
 	}
 	return "", err
 }
