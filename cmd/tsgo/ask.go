@@ -45,13 +45,19 @@ type askOptions struct {
 
 func (o *askOptions) flags(cmd *cobra.Command) {
 	o.localFlags(cmd)
-	o.remoteFlags(cmd)
+	o.serverFlags(o.streams, cmd)
 	cmd.Flags().StringArrayVar(&o.named, "param", nil, "a parameter of the model's handler, as name=value; may be repeated")
-	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		switch {
+		case len(args) > 0:
 			return nil, cobra.ShellCompDirectiveDefault
+		case o.server != "":
+			return o.remote.names(cmd.Context(), o.streams), cobra.ShellCompDirectiveNoFileComp
 		}
-		return o.names(o.streams), cobra.ShellCompDirectiveDefault
+		return o.local.names(o.streams), cobra.ShellCompDirectiveDefault
+	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		return o.checkFlags(cmd, "model-store", "onnxruntime", "threads")
 	}
 }
 
@@ -77,16 +83,8 @@ func (o *askOptions) set(name, value string) {
 // load returns the model: of a running server where one is named, else opened in this process, made to run several batches
 // side by side when concurrent, and one on all cores otherwise.
 func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool) (*asked, error) {
-	if o.url(o.streams) != "" {
-		ref, err := model.ParseRef(o.model)
-		if err != nil {
-			return nil, err
-		}
-		c, err := o.connect(o.streams, "")
-		if err != nil {
-			return nil, err
-		}
-		return remotely(c, ref), nil
+	if o.server != "" {
+		return o.onServer()
 	}
 	path, err := o.find(o.streams, o.model)
 	if err != nil {
@@ -108,7 +106,39 @@ func (o *askOptions) load(ctx context.Context, log *slog.Logger, concurrent bool
 	if size <= 1 {
 		size = defaultBatch
 	}
-	return &asked{Predictor: p, ref: p.Ref(), batch: p.Batch, size: size, close: p.Close}, nil
+	return &asked{Predictor: p, ref: p.Ref(), batch: p.Batch, size: size, workers: runtime.GOMAXPROCS(0), close: p.Close}, nil
+}
+
+// asked is a model to ask, in this process or in another: from here on it makes no difference which.
+type asked struct {
+	model.Predictor
+
+	ref     model.Ref
+	batch   func(ctx context.Context, reqs []*model.Request) []model.Result // many requests, as they are best asked together
+	size    int                                                             // how many make a batch at most
+	workers int                                                             // how many batches are asked side by side
+	close   func() error
+}
+
+// perCore is how many requests for each core of this machine a server has at once: enough that it never waits for the next.
+const perCore = 2
+
+// onServer returns a model of the server. The server makes the batches, of what comes together: here each request goes alone.
+func (o *askOptions) onServer() (*asked, error) {
+	c, ref, err := o.served(o.streams, o.model)
+	if err != nil {
+		return nil, err
+	}
+	each := func(ctx context.Context, reqs []*model.Request) []model.Result {
+		results := make([]model.Result, len(reqs))
+		for i, req := range reqs {
+			results[i].Response, results[i].Err = c.Predict(ctx, ref, req)
+		}
+		return results
+	}
+	return &asked{
+		Predictor: patient{c, o.streams, o.mode.String()}, ref: ref, batch: each, size: 1, workers: perCore * runtime.GOMAXPROCS(0), close: c.Close,
+	}, nil
 }
 
 // request makes the request about one file.
@@ -232,23 +262,22 @@ type outcome struct {
 	model.Result
 }
 
-// askMany asks about all files on all cores, and hands over the outcomes in the order of the files. It returns what failed,
+// askMany asks about all files, side by side, and hands over the outcomes in the order of the files. It returns what failed,
 // or ctx's error once that ends.
 func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) error) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	workers := runtime.GOMAXPROCS(0)
 	type chunk struct {
 		files []string
 		done  chan []outcome
 	}
-	work, order := make(chan chunk), make(chan chunk, 2*workers)
+	work, order := make(chan chunk), make(chan chunk, 2*p.workers)
 	group.Go(func() {
 		defer close(work)
 		defer close(order)
-		for files := range slices.Chunk(o.files, chunkSize(len(o.files), workers, p.size)) {
+		for files := range slices.Chunk(o.files, chunkSize(len(o.files), p.workers, p.size)) {
 			c := chunk{files, make(chan []outcome, 1)}
 			select {
 			case order <- c:
@@ -258,7 +287,7 @@ func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) e
 			work <- c
 		}
 	})
-	for range workers {
+	for range p.workers {
 		group.Go(func() {
 			for c := range work {
 				c.done <- o.askChunk(ctx, p, c.files)
@@ -325,7 +354,7 @@ func (f *failures) err() error {
 // defaultBatch is how many files run as one batch where the manifest says nothing: beyond it, a CPU gains nothing.
 const defaultBatch = 8
 
-// chunkSize returns how many files run as one batch: no more than leave work for every core.
+// chunkSize returns how many files run as one batch: no more than leave work for every worker.
 func chunkSize(files, workers, batch int) int {
 	return max(1, min(batch, files/workers))
 }

@@ -25,7 +25,7 @@ var (
 
 func main() {
 	s := streams{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv,
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, environ: os.Environ,
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())), errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	os.Exit(run(s, os.Args[1:]))
@@ -36,8 +36,9 @@ type streams struct {
 	in          io.Reader
 	out, err    io.Writer // results, and everything else
 	env         func(name string) string
-	outTerminal bool // out is a terminal
-	errTerminal bool // err is a terminal
+	environ     func() []string // all variables, NAME=VALUE
+	outTerminal bool            // out is a terminal
+	errTerminal bool            // err is a terminal
 }
 
 // run runs one command line and returns its exit status. The first signal cancels the command, the second one ends the

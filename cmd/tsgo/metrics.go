@@ -3,22 +3,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
-	"maps"
-	"math"
-	"slices"
+	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/olekukonko/tablewriter/tw"
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	promodel "github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
 
 	"github.com/tsgo/tsgo/pkg/client"
 	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/model"
 )
 
 type metricsOptions struct {
@@ -26,188 +22,183 @@ type metricsOptions struct {
 	streams
 	remote
 
-	raw   bool
-	watch bool
+	raw, watch bool
 }
 
 func newMetrics(s streams, g *globals) *cobra.Command {
 	o := metricsOptions{globals: g, streams: s}
 	cmd := &cobra.Command{
 		Use:   "metrics",
-		Short: "Tell how the models of a running server do",
-		Args:  usage(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		Short: "See how the models of a running server do",
+		Long: `See how the models of a running server do since it started: how many requests there were and how many of them failed, how
+long answers took (half of them at most p50, 95 of 100 at most p95, 99 of 100 at most p99; estimated within the buckets of a
+histogram), how many requests ran together on average, how many wait, and what each version has of workers and memory. In JSON, times are
+milliseconds and memory is bytes.`,
+		Example: `  tsgo metrics
+  tsgo metrics --watch --server http://gpu7:8080`,
+		Args:              usage(cobra.NoArgs),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 	}
-	o.remoteFlags(cmd)
-	cmd.Flags().BoolVar(&o.raw, "raw", false, "the text that Prometheus reads")
-	cmd.Flags().BoolVar(&o.watch, "watch", false, "again every two seconds, until it is interrupted")
+	o.mustServerFlags(s, cmd)
+	cmd.Flags().BoolVar(&o.raw, "raw", false, "print what the server sends, in Prometheus's text format")
+	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "go on until Ctrl-C, every two seconds")
 	return cmd
 }
 
-// watchEvery is how often --watch looks.
-const watchEvery = 2 * time.Second
-
 func (o *metricsOptions) run(ctx context.Context) error {
-	c, err := o.connect(o.streams, defaultServer)
+	format, err := o.format(o.streams)
+	if err != nil {
+		return err
+	}
+	if o.raw && o.output != "" {
+		return fmt.Errorf("%w: --raw prints what the server sends, and --output %s something else; leave one out", fault.Invalid, o.output)
+	}
+	c, err := o.connect(o.streams)
 	if err != nil {
 		return err
 	}
 	defer c.Close() //nolint:errcheck // the answers are there
 	if !o.watch {
-		return o.once(ctx, c)
-	}
-	ticker := time.NewTicker(watchEvery)
-	defer ticker.Stop()
-	for {
-		if o.outTerminal {
-			fmt.Fprint(o.out, "\x1b[H\x1b[2J") //nolint:errcheck // what follows tells whether it can be written
+		page, err := o.look(ctx, c, format)
+		if err == nil {
+			_, err = o.out.Write(page)
 		}
-		if err := o.once(ctx, c); err != nil {
+		return err
+	}
+	return o.repeat(ctx, func() ([]byte, error) { return o.look(ctx, c, format) })
+}
+
+// watchEvery is how long --watch waits from one look to the next.
+const watchEvery = 2 * time.Second
+
+// repeat shows page after page until ctx ends, each in the place of the one before on a terminal, and one after the other
+// elsewhere. A server that does not answer for once ends nothing, but the first page has to come.
+func (o *metricsOptions) repeat(ctx context.Context, look func() ([]byte, error)) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		page, err := look()
+		switch {
+		case ctx.Err() != nil:
+			return nil // that is how watching ends
+		case err != nil && first:
+			return err
+		case err != nil:
+			page = []byte("tsgo: " + oneLine(err) + "\n")
+		}
+		if err := o.replace(page); err != nil {
 			return err
 		}
 		select {
-		case <-ticker.C:
 		case <-ctx.Done():
 			return nil
+		case <-tick.C:
 		}
 	}
 }
 
-func (o *metricsOptions) once(ctx context.Context, c *client.Client) error {
-	text, err := c.Metrics(ctx)
-	if err != nil {
-		return err
+// replace shows a page in the place of the one before.
+func (o *metricsOptions) replace(page []byte) error {
+	if o.outTerminal {
+		const home, erase = "\x1b[H", "\x1b[J"
+		page = append([]byte(home+erase), page...)
 	}
-	if o.raw {
-		_, err := o.out.Write(text)
-		return err //nolint:wrapcheck // of the standard output
-	}
-	parser := expfmt.NewTextParser(promodel.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
-	if err != nil {
-		return fmt.Errorf("%w: the server's metrics cannot be read: %w", fault.Unavailable, err)
-	}
-	return o.tell(summarize(families))
+	_, err := o.out.Write(page)
+	return err //nolint:wrapcheck // of the standard output
 }
 
-// usageRow is how one version of a model does in one mode.
-type usageRow struct {
-	Model    string  `json:"model"`
+// look asks the server, and makes a page of what it says.
+func (o *metricsOptions) look(ctx context.Context, c *client.Client, format string) ([]byte, error) {
+	if o.raw {
+		return c.Metrics(ctx)
+	}
+	all, err := c.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	switch {
+	case format == outputJSON && o.watch: // a line each time
+		err = json.NewEncoder(&page).Encode(measuredAll(all))
+	case format == outputJSON:
+		err = writeJSON(&page, measuredAll(all))
+	default:
+		err = statsTable(&page, all)
+	}
+	return page.Bytes(), err
+}
+
+// measured is how a version does in one mode, as metrics tells it.
+type measured struct {
+	Name     string  `json:"name"`
 	Version  string  `json:"version"`
 	Mode     string  `json:"mode"`
-	Requests float64 `json:"requests"`
-	Failures float64 `json:"failures"`
-	P50      float64 `json:"p50"` // seconds, as p95 and p99; null where nothing was answered
+	Requests uint64  `json:"requests"`
+	Errors   uint64  `json:"errors"`
+	P50      float64 `json:"p50"` // milliseconds, as those below; 0 where nothing was answered
 	P95      float64 `json:"p95"`
 	P99      float64 `json:"p99"`
-	Batch    float64 `json:"batch"` // requests in a batch, on average
-	Waiting  float64 `json:"waiting"`
-	Workers  float64 `json:"workers"`
-	Memory   float64 `json:"memory"` // bytes
+	Batch    float64 `json:"batch"` // requests that ran together, on average
+	Queue    int     `json:"queue"`
+	Workers  int     `json:"workers"`
+	Memory   int64   `json:"memory"` // bytes
 }
 
-// summarize makes the rows of the families that tell of models.
-func summarize(families map[string]*dto.MetricFamily) []usageRow {
-	rows := map[string]*usageRow{}
-	each := func(family string, do func(row *usageRow, m *dto.Metric)) {
-		for _, m := range families[family].GetMetric() {
-			labels := map[string]string{}
-			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
-			}
-			for _, mode := range []string{"predict", "explain"} {
-				if has, ok := labels["mode"]; ok && has != mode {
-					continue
-				}
-				key := strings.Join([]string{labels["model_name"], labels["model_version"], strconv.FormatBool(mode == "explain")}, "\x00")
-				if rows[key] == nil {
-					rows[key] = &usageRow{Model: labels["model_name"], Version: labels["model_version"], Mode: mode}
-				}
-				do(rows[key], m)
-			}
+func measuredAll(stats []client.Stats) []measured {
+	all := make([]measured, len(stats))
+	for i, s := range stats {
+		all[i] = measured{
+			s.Ref.Name, s.Ref.Version, s.Mode.String(), s.Requests, s.Errors, milliseconds(s.P50), milliseconds(s.P95), milliseconds(s.P99),
+			s.Batch, s.Queue, s.Workers, s.Memory,
 		}
-	}
-	each("tsgo_workers", func(row *usageRow, m *dto.Metric) { row.Workers = m.GetGauge().GetValue() })
-	each("tsgo_model_memory_bytes", func(row *usageRow, m *dto.Metric) { row.Memory = m.GetGauge().GetValue() })
-	each("tsgo_queue_depth", func(row *usageRow, m *dto.Metric) { row.Waiting = m.GetGauge().GetValue() })
-	each("tsgo_failures_total", func(row *usageRow, m *dto.Metric) { row.Failures += m.GetCounter().GetValue() })
-	each("tsgo_request_seconds", func(row *usageRow, m *dto.Metric) {
-		h := m.GetHistogram()
-		row.Requests = float64(h.GetSampleCount())
-		row.P50, row.P95, row.P99 = quantile(0.5, h), quantile(0.95, h), quantile(0.99, h)
-	})
-	each("tsgo_batch_size", func(row *usageRow, m *dto.Metric) {
-		row.Batch = m.GetHistogram().GetSampleSum() / float64(m.GetHistogram().GetSampleCount())
-	})
-	var all []usageRow
-	for _, key := range slices.Sorted(maps.Keys(rows)) {
-		all = append(all, *rows[key])
 	}
 	return all
 }
 
-// quantile estimates a quantile as Prometheus's histogram_quantile does: linearly within its bucket. It is not a number
-// where nothing was counted.
-func quantile(q float64, h *dto.Histogram) float64 {
-	rank, below, from := q*float64(h.GetSampleCount()), 0.0, 0.0
-	for _, b := range h.GetBucket() {
-		count, to := float64(b.GetCumulativeCount()), b.GetUpperBound()
-		if count >= rank && count > below {
-			if math.IsInf(to, 1) {
-				return from
-			}
-			return from + (to-from)*(rank-below)/(count-below)
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// statsTable writes a row for each version and mode; explanations only where somebody asked for one.
+func statsTable(w io.Writer, stats []client.Stats) error {
+	var rows [][]string
+	for _, s := range stats {
+		if s.Mode == model.ModeExplain && s.Requests == 0 && s.Queue == 0 {
+			continue
 		}
-		below, from = count, to
+		rows = append(rows, []string{
+			s.Ref.Name, s.Ref.Version, s.Mode.String(), strconv.FormatUint(s.Requests, 10), strconv.FormatUint(s.Errors, 10),
+			latency(s.P50), latency(s.P95), latency(s.P99), average(s.Batch), strconv.Itoa(s.Queue), strconv.Itoa(s.Workers), size(s.Memory),
+		})
 	}
-	if h.GetSampleCount() == 0 {
-		return math.NaN()
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(w, "The server tells of no models: it has none, or it is no tsgo server (--raw prints what it sends).")
+		return err //nolint:wrapcheck // of the standard output
 	}
-	return from
+	align := []tw.Align{tw.AlignLeft, tw.AlignLeft, tw.AlignLeft}
+	for range len(rows[0]) - len(align) {
+		align = append(align, tw.AlignRight)
+	}
+	return table(w, []string{"model", "version", "mode", "requests", "errors", "p50", "p95", "p99", "batch", "queue", "workers", "memory"}, rows, align...)
 }
 
-func (o *metricsOptions) tell(rows []usageRow) error {
-	format, err := o.format(o.streams)
-	if err != nil {
-		return err
+// latency writes a time in three digits; nothing where there is none.
+func latency(d time.Duration) string {
+	switch {
+	case d == 0:
+		return ""
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.2f ms", milliseconds(d))
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", milliseconds(d))
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", milliseconds(d))
 	}
-	if format == outputJSON {
-		for i := range rows { // JSON has no other word for nothing
-			for _, v := range []*float64{&rows[i].P50, &rows[i].P95, &rows[i].P99, &rows[i].Batch} {
-				if math.IsNaN(*v) {
-					*v = 0
-				}
-			}
-		}
-		return writeJSON(o.out, rows)
-	}
-	cells := make([][]string, len(rows))
-	for i, r := range rows {
-		cells[i] = []string{
-			r.Model + "/" + r.Version, r.Mode, fmt.Sprintf("%.0f", r.Requests), fmt.Sprintf("%.0f", r.Failures), duration(r.P50), duration(r.P95), duration(r.P99),
-			number(r.Batch), fmt.Sprintf("%.0f", r.Waiting), fmt.Sprintf("%.0f", r.Workers), size(int64(r.Memory)),
-		}
-	}
-	right := slices.Repeat([]tw.Align{tw.AlignRight}, 9)
-	return table(o.out, []string{"model", "mode", "requests", "failures", "p50", "p95", "p99", "batch", "waiting", "workers", "size"}, cells,
-		append([]tw.Align{tw.AlignLeft, tw.AlignLeft}, right...)...)
+	return fmt.Sprintf("%.3g s", d.Seconds())
 }
 
-// duration writes seconds for people, "-" for none.
-func duration(seconds float64) string {
-	if math.IsNaN(seconds) || seconds == 0 {
-		return "-"
+func average(v float64) string {
+	if v == 0 {
+		return ""
 	}
-	d := time.Duration(seconds * float64(time.Second))
-	if d < 10*time.Millisecond {
-		return fmt.Sprintf("%.2fms", seconds*1000)
-	}
-	return d.Round(time.Millisecond).String()
-}
-
-func number(v float64) string {
-	if math.IsNaN(v) || v == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.1f", v)
+	return strconv.FormatFloat(v, 'f', 1, 64)
 }

@@ -12,18 +12,17 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
-	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/pipeline"
 )
 
 func newModels(s streams, g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "See which models there are, and what one is",
+		Short: "See which models there are and what one is, and change those of a server",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsScale(s), newModelsDefault(s), newModelsUnregister(s))
+	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g))
 	return cmd
 }
 
@@ -38,12 +37,20 @@ func newModelsList(s streams, g *globals) *cobra.Command {
 	o := modelsListOptions{globals: g, streams: s}
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the models in the store",
+		Short: "List the models in the store, or with --server those that are served",
 		Args:  usage(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch err := o.checkFlags(cmd, "model-store"); {
+			case err != nil:
+				return err
+			case o.server != "":
+				return o.runServed(cmd.Context())
+			}
+			return o.run(cmd.Context())
+		},
 	}
 	o.storeFlag(cmd)
-	o.remoteFlags(cmd)
+	o.serverFlags(s, cmd)
 	return cmd
 }
 
@@ -66,18 +73,6 @@ type listed struct {
 }
 
 func (o *modelsListOptions) run(ctx context.Context) error {
-	if o.url(o.streams) != "" {
-		c, err := o.connect(o.streams, "")
-		if err != nil {
-			return err
-		}
-		defer c.Close() //nolint:errcheck // the answers are there
-		all, err := listRemote(ctx, c)
-		if err != nil {
-			return err
-		}
-		return o.tellServed(o.streams, all)
-	}
 	format, err := o.format(o.streams)
 	if err != nil {
 		return err
@@ -112,21 +107,30 @@ func newModelsShow(s streams, g *globals) *cobra.Command {
 	o := modelsShowOptions{globals: g, streams: s}
 	cmd := &cobra.Command{
 		Use:   "show MODEL",
-		Short: "Tell what a model is, takes and gives",
+		Short: "Tell what a model is, takes and gives, or with --server how it is served",
 		Args:  usage(cobra.ExactArgs(1)),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			switch {
+			case len(args) > 0:
 				return nil, cobra.ShellCompDirectiveNoFileComp
+			case o.server != "":
+				return o.remote.names(cmd.Context(), o.streams), cobra.ShellCompDirectiveNoFileComp
 			}
-			return o.names(o.streams), cobra.ShellCompDirectiveDefault
+			return o.local.names(o.streams), cobra.ShellCompDirectiveDefault
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]
+			switch err := o.checkFlags(cmd, "model-store", "onnxruntime", "threads"); {
+			case err != nil:
+				return err
+			case o.server != "":
+				return o.runServed(cmd.Context())
+			}
 			return o.run(cmd.Context())
 		},
 	}
 	o.localFlags(cmd)
-	o.remoteFlags(cmd)
+	o.serverFlags(s, cmd)
 	return cmd
 }
 
@@ -141,9 +145,6 @@ type shown struct {
 }
 
 func (o *modelsShowOptions) run(ctx context.Context) error {
-	if o.url(o.streams) != "" {
-		return o.showRemote(ctx)
-	}
 	format, err := o.format(o.streams)
 	if err != nil {
 		return err
@@ -177,28 +178,6 @@ func (o *modelsShowOptions) run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// showRemote tells of every version that a running server has of the model, or of the one that is named.
-func (o *modelsShowOptions) showRemote(ctx context.Context) error {
-	ref, err := model.ParseRef(o.model)
-	if err != nil {
-		return err
-	}
-	c, err := o.connect(o.streams, "")
-	if err != nil {
-		return err
-	}
-	defer c.Close() //nolint:errcheck // the answers are there
-	versions, err := c.Describe(ctx, ref, model.Description{All: ref.Version == ""})
-	if err != nil {
-		return err
-	}
-	all := make([]servedModel, len(versions))
-	for i, v := range versions {
-		all[i] = servedAs(v)
-	}
-	return o.tellServed(o.streams, all)
 }
 
 func (o *modelsShowOptions) look(ctx context.Context) (shown, error) {

@@ -54,13 +54,31 @@ func (p *progress) done() {
 	p.bar = nil
 }
 
-// spin shows that something goes on that has no measure, where the standard error stream is a terminal. The function it
-// returns takes the sign away.
-func spin(s streams, text string) (done func()) {
-	if !s.errTerminal {
+// spin shows that something goes on, and for how long, on the standard error stream where that is a terminal, once it has
+// taken longer than after. The caller calls the function that it returns when it is over.
+func spin(s streams, text string, after time.Duration) (done func()) {
+	if s.err == nil || !s.errTerminal {
 		return func() {}
 	}
-	bar := progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(text),
-		progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(true))
-	return func() { _ = bar.Finish() } // a bar that cannot be drawn is no failure
+	bar := progressbar.NewOptions64(-1,
+		progressbar.OptionSetWriter(s.err), progressbar.OptionSetDescription(text), progressbar.OptionSpinnerType(14),
+		progressbar.OptionSetElapsedTime(true), progressbar.OptionSetSpinnerChangeInterval(0))
+	bar.StartWithoutRender() // the time counts from here
+	over := make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() {
+		for wait := after; ; wait = 100 * time.Millisecond {
+			select {
+			case <-over:
+				_ = bar.Clear() // what cannot be drawn must not stop the work
+				return
+			case <-time.After(wait):
+				_ = bar.RenderBlank()
+			}
+		}
+	})
+	return func() {
+		close(over)
+		group.Wait()
+	}
 }

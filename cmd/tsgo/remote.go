@@ -1,69 +1,135 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tsgo/tsgo/pkg/client"
+	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// remote is how a command finds a running server.
+// remote is how a command reaches a running server.
 type remote struct {
 	server string
 	token  string
 	caCert string
 }
 
-// defaultServer is asked by the commands that have nothing to do without a server.
-const defaultServer = "http://127.0.0.1:8080"
-
-func (r *remote) remoteFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.server, "server", "", "ask a running server: the URL of any of its three APIs (default: $TSGO_SERVER)")
-	cmd.Flags().StringVar(&r.token, "token", "", "the key for the server (default: $TSGO_TOKEN)")
-	cmd.Flags().StringVar(&r.caCert, "ca-cert", "", "file of PEM certificates to trust beside the system's")
+// serverFlags gives a command the flags of one that asks a server where one is named; without, it works in this process.
+func (r *remote) serverFlags(s streams, cmd *cobra.Command) {
+	r.addFlags(cmd, s.env("TSGO_SERVER"), "ask the server at this address, whichever of its APIs it is (default: $TSGO_SERVER; without, this process answers)")
 }
 
-// url returns the server that was named, "" for none.
-func (r *remote) url(s streams) string { return cmp.Or(r.server, s.env("TSGO_SERVER")) }
+// mustServerFlags gives a command the flags of one that has no other way than a server.
+func (r *remote) mustServerFlags(s streams, cmd *cobra.Command) {
+	server := s.env("TSGO_SERVER")
+	if server == "" {
+		server = client.DefaultServer
+	}
+	r.addFlags(cmd, server, "address of the server, whichever of its APIs it is; also $TSGO_SERVER")
+}
 
-// connect returns a client of the server that was named, or else of otherwise.
-func (r *remote) connect(s streams, otherwise string) (*client.Client, error) {
-	opts := client.Options{Server: cmp.Or(r.url(s), otherwise), Token: cmp.Or(r.token, s.env("TSGO_TOKEN"))}
-	if r.caCert != "" {
-		pem, err := os.ReadFile(r.caCert)
-		if err != nil {
-			return nil, fileError(err)
+func (r *remote) addFlags(cmd *cobra.Command, server, help string) {
+	cmd.Flags().StringVar(&r.server, "server", server, help)
+	cmd.Flags().StringVar(&r.token, "token", "", "key for the server (default: $TSGO_TOKEN, which other users of this machine do not see)")
+	cmd.Flags().StringVar(&r.caCert, "ca-cert", "", "PEM file with the certificate of the authority that the server's is signed by")
+}
+
+// checkFlags refuses flags that have no meaning with a server.
+func (r *remote) checkFlags(cmd *cobra.Command, local ...string) error {
+	for _, name := range local {
+		if r.server != "" && cmd.Flags().Changed(name) {
+			return fmt.Errorf("%w: --%s is for a model in this process, and %s is to be asked; leave one out (--server= where TSGO_SERVER is set)", fault.Invalid, name, r.server)
 		}
-		opts.CA = pem
+	}
+	return nil
+}
+
+// connect returns the client of the server.
+func (r *remote) connect(s streams) (*client.Client, error) {
+	opts := client.Options{Server: r.server, Token: r.token}
+	if opts.Token == "" {
+		opts.Token = s.env("TSGO_TOKEN")
+	}
+	if r.caCert != "" {
+		data, err := os.ReadFile(r.caCert)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-cert: %w", fileError(err))
+		}
+		opts.CA = data
 	}
 	return client.New(opts)
 }
 
-// asked is a model to ask, in this process or in another: from here on it makes no difference which.
-type asked struct {
-	model.Predictor
-
-	ref   model.Ref
-	batch func(ctx context.Context, reqs []*model.Request) []model.Result
-	size  int // how many requests are worth one batch
-	close func() error
+// served returns the client, and the model that is meant on the server.
+func (r *remote) served(s streams, arg string) (*client.Client, model.Ref, error) {
+	ref, err := model.ParseRef(arg)
+	if err != nil {
+		return nil, model.Ref{}, fmt.Errorf("%w; a server's models have names, not paths: see 'tsgo models list --server %s'", err, r.server)
+	}
+	c, err := r.connect(s)
+	return c, ref, err
 }
 
-// remotely returns a model of a running server. What batch is given is asked one after the other: the server makes the
-// batches.
-func remotely(c *client.Client, ref model.Ref) *asked {
-	return &asked{
-		Predictor: c, ref: ref, size: 1, close: c.Close,
-		batch: func(ctx context.Context, reqs []*model.Request) []model.Result {
-			results := make([]model.Result, len(reqs))
-			for i, req := range reqs {
-				results[i].Response, results[i].Err = c.Predict(ctx, ref, req)
-			}
-			return results
-		},
+// names returns the models of the server, for completion; none where it does not answer at once.
+func (r *remote) names(ctx context.Context, s streams) []string {
+	c, err := r.connect(s)
+	if err != nil {
+		return nil
 	}
+	defer c.Close() //nolint:errcheck // the answers are there
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	all, err := names(ctx, c)
+	if err != nil {
+		return nil
+	}
+	return all
+}
+
+// names returns the names of all models that a server has.
+func names(ctx context.Context, c *client.Client) ([]string, error) {
+	var all []string
+	for page := (model.Page{}); ; {
+		l, err := c.List(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range l.Models {
+			all = append(all, m.Name)
+		}
+		if page.Offset = l.Next; l.Next == 0 {
+			return all, nil
+		}
+	}
+}
+
+// completeServed completes the first argument with the names of a server's models.
+func (r *remote) completeServed(s streams) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return r.names(cmd.Context(), s), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// patient asks a server, under a spinner when it takes long.
+type patient struct {
+	*client.Client
+
+	s    streams
+	text string
+}
+
+// Predict asks the server.
+func (p patient) Predict(ctx context.Context, ref model.Ref, req *model.Request) (*model.Response, error) {
+	done := spin(p.s, p.text+" "+ref.String(), showAfter)
+	defer done()
+	return p.Client.Predict(ctx, ref, req)
 }

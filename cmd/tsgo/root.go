@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/nearest"
@@ -38,13 +40,24 @@ With --server the same commands ask a running server.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w; see '%s --help'", fault.Invalid, err, cmd.CommandPath())
+		return fmt.Errorf("%w: %w%s; see '%s --help'", fault.Invalid, err, meant(cmd, err), cmd.CommandPath())
 	})
 	root.PersistentFlags().StringVarP(&g.output, "output", "o", "", "table or json (default: table on a terminal, json for a pipe)")
 	root.PersistentFlags().BoolVarP(&g.verbose, "verbose", "v", false, "say what is done, on the standard error stream")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag is there, two lines above
 	root.AddCommand(newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newRegister(s, &g), newModels(s, &g), newMetrics(s, &g), newVersion(s, &g))
 	return root
+}
+
+// meant says which flag a wrong one was probably meant to be.
+func meant(cmd *cobra.Command, err error) string {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) || len(missing.GetSpecifiedName()) < 2 { // of one letter, any other could be meant
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, "--"+f.Name) })
+	return nearest.Hint("--"+missing.GetSpecifiedName(), known)
 }
 
 // group is what a command does that is only there for its subcommands.

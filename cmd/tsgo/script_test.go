@@ -1,14 +1,28 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
+
+	"github.com/tsgo/tsgo/pkg/config"
+	"github.com/tsgo/tsgo/pkg/engine/ort"
+	"github.com/tsgo/tsgo/pkg/handler/builtin"
+	"github.com/tsgo/tsgo/pkg/server"
+	"github.com/tsgo/tsgo/pkg/store"
 )
 
 // asProgram is the environment variable by which the test binary is told to be tsgo.
@@ -18,7 +32,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	testscript.Main(m, map[string]func(){"tsgo": main})
+	testscript.Main(leakFree{m}, map[string]func(){"tsgo": main})
+}
+
+// leakFree runs tests, which may leave no goroutine behind.
+type leakFree struct{ tests *testing.M }
+
+// Run runs the tests and returns the exit status.
+func (l leakFree) Run() int {
+	status := l.tests.Run()
+	if err := goleak.Find(); err != nil && status == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return status
 }
 
 // TestScript runs what a user types: testdata/script/*.txtar. The scripts have the repository's models and samples, an
@@ -33,6 +60,8 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	engine := &sharedEngine{}
+	t.Cleanup(func() { engine.close(t) }) // after the last script
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       os.Getenv("UPDATE") != "",
@@ -46,7 +75,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": status},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": status, "server": engine.serve},
 	})
 }
 
@@ -67,4 +96,69 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%v: exit status %d, want %d", args[1:], got, want)
 	}
+}
+
+// sharedEngine is the one ONNX Runtime of this process, which all servers of the scripts share. It starts with the first.
+type sharedEngine struct {
+	mu      sync.Mutex // guards runtime
+	runtime *ort.Runtime
+}
+
+func (e *sharedEngine) start(ctx context.Context) (*ort.Runtime, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.runtime != nil {
+		return e.runtime, nil
+	}
+	runtime, err := (&local{}).start(ctx, streams{env: os.Getenv, err: io.Discard}, slog.New(slog.DiscardHandler))
+	e.runtime = runtime
+	return runtime, err
+}
+
+func (e *sharedEngine) close(t *testing.T) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.runtime == nil {
+		return
+	}
+	if err := e.runtime.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// serve is the command server DIR [FLAG...]: what tsgo serve does with these flags, in this process, over the models in DIR
+// and on free ports, until the script ends. It sets $SERVER, $MANAGEMENT and $METRICS to the addresses.
+func (e *sharedEngine) serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: server DIR [FLAG...]")
+	}
+	flags := pflag.NewFlagSet("server", pflag.ContinueOnError)
+	for _, setting := range config.Table() {
+		flags.String(setting.Flag(), setting.Default, setting.Help)
+	}
+	ts.Check(flags.Parse(append([]string{
+		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
+	}, args[1:]...)))
+	opts := server.Options{
+		Store: store.New(store.Dir{Path: ts.MkAbs(args[0]), Origin: "the script"}), Handlers: builtin.Handlers(), Params: paramNames(),
+	}
+	ts.Check(config.Read(&opts, func(name string) (string, bool) {
+		f := flags.Lookup(name)
+		return f.Value.String(), f.Changed
+	}, ts.Getenv))
+	engine, err := e.start(context.Background())
+	ts.Check(err)
+	opts.Open = engine.Open
+	s, err := server.New(context.Background(), opts)
+	ts.Check(err)
+	s.Start()
+	ts.Defer(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		ts.Check(s.Stop(ctx))
+	})
+	ts.Setenv("SERVER", "http://"+s.Addrs().Inference)
+	ts.Setenv("MANAGEMENT", "http://"+s.Addrs().Management)
+	ts.Setenv("METRICS", "http://"+s.Addrs().Metrics+"/metrics")
 }

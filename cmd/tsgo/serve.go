@@ -69,6 +69,9 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if o.accessLog {
 		opts.Access = log
 	}
+	for _, wrong := range config.Unknown(o.environ(), "TSGO_MODEL_STORE", "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN") {
+		log.Warn(wrong)
+	}
 	if err := config.Read(&opts, o.flag, o.env); err != nil {
 		return err
 	}

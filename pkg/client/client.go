@@ -1,316 +1,212 @@
-// Package client asks a running server: the three APIs, called. A [Client] keeps model.Predictor and model.Manager, so that
-// whoever asks need not know whether a model is in this process or in another.
+// Package client asks a server over HTTP: its three APIs, as TorchServe has them and tsgo keeps them. It knows the wire and
+// nothing of models; what it answers is what the server sent, byte for byte.
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime/multipart"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
-	"strconv"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// Options say which server is asked, and how.
+// DefaultServer is the address that is asked where the options name none.
+const DefaultServer = "http://127.0.0.1:8080"
+
+// defaultMaxAnswer is how many bytes an answer may have where the options do not say.
+const defaultMaxAnswer = 256 << 20
+
+// Options say where the server is, and how to ask it.
 type Options struct {
-	Server  string        // the URL of any of its three APIs; the others are found
-	Token   string        // sent as a bearer token; "": none
-	CA      []byte        // PEM certificates to trust beside the system's; nil: none
-	Timeout time.Duration // of a whole call; 0: as long as its context lasts
-	MaxBody int64         // bytes of an answer at most; 0: 1 GiB
+	// Server is the address of one of the APIs, whichever; the other two are found through it. Empty: one of those below,
+	// or else DefaultServer.
+	Server string
+	// Inference, Management and Metrics are the addresses of the APIs. Empty: found through Server.
+	Inference, Management, Metrics string
+	// Token is sent as a bearer token, to the hosts that these options name and to no other. Empty: none is sent.
+	Token string
+	// CA are the certificates, as PEM, that the server's may be signed with. Empty: the system's.
+	CA []byte
+	// HTTP does the asking; redirects are the client's own affair. Nil: one of the client's own. Not together with CA.
+	HTTP *http.Client
+	// Timeout bounds each call, its answer included. Zero: only the call's context does.
+	Timeout time.Duration
+	// MaxAnswer bounds an answer's bytes. Zero: 256 MiB.
+	MaxAnswer int64
 }
 
-// Client calls one server. It is safe for concurrent use.
+// Client asks one server. It keeps [model.Predictor] and [model.Manager], and is safe for concurrent use. Beside what the
+// server answers, its calls return [fault.Unavailable] when the server cannot be reached or stops in the middle of an
+// answer, [fault.Timeout] when it takes too long, [fault.TooLarge] for an answer over the limit, and [fault.Internal] for
+// one that makes no sense.
 type Client struct {
-	opts   Options
-	server *url.URL
-	http   *http.Client
+	http    *http.Client
+	token   string
+	timeout time.Duration
+	most    int64
 
-	mu   sync.Mutex        // guards apis
-	apis map[string]string // base URLs by API; nil until one has been looked for
+	server  *url.URL   // whichever of the APIs it is
+	given   addresses  // nil where the options name none
+	trusted []*url.URL // what the options name
+
+	finding chan struct{} // one place: whoever holds it looks for the addresses
+	found   atomic.Pointer[addresses]
 }
 
-const defaultMaxBody = 1 << 30
+var (
+	_ model.Predictor = (*Client)(nil)
+	_ model.Manager   = (*Client)(nil)
+)
 
-// New returns a client. It returns [fault.Invalid] for a URL or certificates that cannot be used; whether there is a server
-// shows when it is asked.
+// New checks the options, and asks nothing yet. It returns [fault.Invalid] for an address that is none, and for
+// certificates that cannot be read.
 func New(opts Options) (*Client, error) {
-	text := opts.Server
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
+	c := &Client{token: opts.Token, timeout: opts.Timeout, most: opts.MaxAnswer, finding: make(chan struct{}, 1)}
+	if c.most <= 0 {
+		c.most = defaultMaxAnswer
 	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%w: server %q: want a URL, as in http://127.0.0.1:8080", fault.Invalid, opts.Server)
-	}
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: true,
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-	}
-	if len(opts.CA) > 0 {
-		pool, err := x509.SystemCertPool()
+	named := [...]string{opts.Server, opts.Inference, opts.Management, opts.Metrics}
+	for i, text := range named {
+		if text == "" {
+			continue
+		}
+		u, err := parseAddress(text)
 		if err != nil {
-			pool = x509.NewCertPool()
+			return nil, err
 		}
-		if !pool.AppendCertsFromPEM(opts.CA) {
-			return nil, fmt.Errorf("%w: the CA file holds no PEM certificate", fault.Invalid)
+		if c.server == nil {
+			c.server = u
 		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		if i > 0 {
+			c.given[i-1] = u
+		}
+		c.trusted = append(c.trusted, u)
 	}
-	if opts.MaxBody <= 0 {
-		opts.MaxBody = defaultMaxBody
+	if c.server == nil {
+		u, err := parseAddress(DefaultServer)
+		if err != nil {
+			return nil, err
+		}
+		c.server, c.trusted = u, []*url.URL{u}
 	}
-	return &Client{
-		opts: opts, server: &url.URL{Scheme: u.Scheme, Host: u.Host},
-		http: &http.Client{Transport: transport, Timeout: opts.Timeout, CheckRedirect: sameHost},
-	}, nil
+	return c, c.connect(opts)
 }
 
-// sameHost follows no redirect to another host: the token is for the one that was named.
-func sameHost(next *http.Request, via []*http.Request) error {
-	if next.URL.Host != via[0].URL.Host || len(via) > 3 {
-		return http.ErrUseLastResponse
+// connect makes the HTTP client.
+func (c *Client) connect(opts Options) error {
+	switch {
+	case opts.HTTP != nil && len(opts.CA) > 0:
+		return fmt.Errorf("%w: certificates and an HTTP client are given; give the client its own certificates", fault.Invalid)
+	case opts.HTTP != nil:
+		own := *opts.HTTP
+		c.http = &own
+	default:
+		transport, err := newTransport(opts.CA)
+		if err != nil {
+			return err
+		}
+		c.http = &http.Client{Transport: transport}
 	}
+	c.http.CheckRedirect = checkRedirect
 	return nil
 }
 
-// Close drops the connections that are kept.
+// How connections are kept.
+const (
+	dialTimeout = 10 * time.Second
+	idleTimeout = 60 * time.Second
+	idleMost    = 64
+)
+
+func newTransport(ca []byte) (*http.Transport, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(ca) > 0 {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(ca) {
+			return nil, fmt.Errorf("%w: the CA's file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", fault.Invalid)
+		}
+	}
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:       config,
+		TLSHandshakeTimeout:   dialTimeout,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   idleMost,
+		IdleConnTimeout:       idleTimeout,
+		ExpectContinueTimeout: time.Second,
+		DisableCompression:    true, // the body is handed on as it comes
+	}, nil
+}
+
+// Close closes the connections that wait for another call. The client can still be used. It returns nil.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
 	return nil
 }
 
-// Predict asks a model, or for an explanation, as the request's mode says.
-func (c *Client) Predict(ctx context.Context, ref model.Ref, req *model.Request) (*model.Response, error) {
-	body, contentType, err := encode(req.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	route := "/predictions/"
-	if req.Mode == model.ModeExplain {
-		route = "/explanations/"
-	}
-	query := url.Values{}
-	for name, value := range req.Params {
-		query.Set(name, value)
-	}
-	resp, err := c.do(ctx, call{inferenceAPI, http.MethodPost, route + ref.String() + "?" + query.Encode(), contentType, body})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it is read to its end
-	text, err := c.read(resp)
-	if err != nil {
-		return nil, err
-	}
-	out := &model.Response{ContentType: resp.Header.Get("Content-Type"), Body: text, Header: map[string]string{}}
-	for name := range resp.Header {
-		if strings.HasPrefix(name, "X-") {
-			out.Header[name] = resp.Header.Get(name)
-		}
-	}
-	return out, nil
-}
+// maxRedirects is how often one call is sent elsewhere.
+const maxRedirects = 5
 
-// encode returns the body of a request: its one unnamed input as it is, or a form of all.
-func encode(inputs []model.Input) (body []byte, contentType string, err error) {
-	for _, in := range inputs {
-		if in.Tensor != nil {
-			return nil, "", fmt.Errorf("%w: input %q is a tensor, which this protocol does not carry", fault.Unsupported, in.Name)
-		}
-	}
-	if len(inputs) == 1 && (inputs[0].Name == "" || inputs[0].Name == "body" || inputs[0].Name == "data") {
-		contentType = inputs[0].ContentType
-		if contentType == "" {
-			contentType = "application/octet-stream"
-		}
-		return inputs[0].Data, contentType, nil
-	}
-	var out bytes.Buffer
-	form := multipart.NewWriter(&out)
-	for _, in := range inputs {
-		header := textproto.MIMEHeader{"Content-Disposition": {multipart.FileContentDisposition(in.Name, in.Name)}}
-		if in.ContentType != "" {
-			header.Set("Content-Type", in.ContentType)
-		}
-		part, err := form.CreatePart(header)
-		if err == nil {
-			_, err = part.Write(in.Data)
-		}
-		if err != nil {
-			return nil, "", fmt.Errorf("%w: input %q: %w", fault.Invalid, in.Name, err)
-		}
-	}
-	if err := form.Close(); err != nil {
-		return nil, "", fmt.Errorf("%w: form: %w", fault.Invalid, err)
-	}
-	return out.Bytes(), form.FormDataContentType(), nil
-}
-
-// Metrics returns the server's metrics as Prometheus reads them.
-func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
-	resp, err := c.do(ctx, call{api: metricsAPI, method: http.MethodGet, path: "/metrics"})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it is read to its end
-	return c.read(resp)
-}
-
-// The three APIs.
-const (
-	inferenceAPI  = "inference"
-	managementAPI = "management"
-	metricsAPI    = "metrics"
-)
-
-// call is one request to an API.
-type call struct {
-	api, method, path, contentType string
-	body                           []byte
-}
-
-// do sends a request to an API and returns an answer with a status below 400. Everything else is an error of the kind that
-// the answer tells.
-func (c *Client) do(ctx context.Context, this call) (*http.Response, error) {
-	base, err := c.base(ctx, this.api)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := c.send(ctx, base, this)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode < http.StatusBadRequest {
-		return resp, nil
-	}
-	defer resp.Body.Close() //nolint:errcheck // ReadError has read it
-	return nil, api.ReadError(resp)
-}
-
-func (c *Client) send(ctx context.Context, base string, this call) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, this.method, base+this.path, bytes.NewReader(this.body))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", fault.Invalid, err)
-	}
-	if this.contentType != "" {
-		req.Header.Set("Content-Type", this.contentType)
-	}
-	if c.opts.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.opts.Token)
-	}
-	resp, err := c.http.Do(req)
+// checkRedirect follows a server to another path, or to HTTPS, and to nothing else: neither a token nor an input may go to
+// a host that nobody named, and a request must not lose its body.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	from, to := via[0], req.URL
 	switch {
-	case err == nil:
-		return resp, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
+	case len(via) > maxRedirects:
+		return fmt.Errorf("%w: more than %d redirects", fault.Unavailable, maxRedirects)
+	case req.Method != from.Method:
+		return fmt.Errorf("%w: it redirects to %s, which a %s cannot follow; give that address instead", fault.Unavailable, to.Redacted(), from.Method)
+	case to.Hostname() != from.URL.Hostname() || from.URL.Scheme == schemeTLS && to.Scheme != schemeTLS,
+		to.Host != from.URL.Host && to.Scheme != schemeTLS:
+		return fmt.Errorf("%w: it redirects to %s, where nothing is sent unasked; give that address instead", fault.Unavailable, to.Redacted())
+	}
+	return nil
+}
+
+// trusts tells whether the token may be sent to u: a named host, and not in clear where it was named for TLS.
+func (c *Client) trusts(u *url.URL) bool {
+	for _, named := range c.trusted {
+		if u.Hostname() == named.Hostname() && (u.Scheme == schemeTLS || named.Scheme != schemeTLS) {
+			return true
+		}
+	}
+	return false
+}
+
+// unreachable says why a call came to nothing.
+func (c *Client) unreachable(ctx context.Context, u *url.URL, err error) error {
+	var (
+		kind   fault.Kind
+		dial   *net.OpError
+		cert   *tls.CertificateVerificationError
+		whole  *url.Error
+		server = u.Scheme + "://" + u.Host
+	)
+	if errors.As(err, &whole) {
+		err = whole.Err // without the method and the URL, which may hold a whole request's parameters
+	}
+	switch ended := ctx.Err(); {
+	case ended != nil && errors.As(context.Cause(ctx), &kind): // the client's own limit
+		return fmt.Errorf("%s: %w", server, context.Cause(ctx))
+	case ended != nil:
+		return fmt.Errorf("%s: %w", server, ended)
+	case errors.As(err, &kind):
+		return fmt.Errorf("%s: %w", server, err)
+	case errors.As(err, &cert):
+		return fmt.Errorf("%w: the certificate of %s is not trusted: %w; give the certificate of its authority (--ca-cert)", fault.Unavailable, server, cert.Err)
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return fmt.Errorf("%w: no server answers at %s: %w; is tsgo serve running there?", fault.Unavailable, server, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("%w: %s did not answer within %v", fault.Timeout, req.URL.Host, c.opts.Timeout)
+		return fmt.Errorf("%w: %s: %w", fault.Timeout, server, err)
 	}
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		err = failed.Err
-	}
-	return nil, fmt.Errorf("%w: no answer from %s: %w; is tsgo serve running there?", fault.Unavailable, req.URL.Host, err)
-}
-
-func (c *Client) read(resp *http.Response) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(resp.Body, c.opts.MaxBody+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: the answer of %s ends early: %w", fault.Unavailable, resp.Request.URL.Host, err)
-	case int64(len(text)) > c.opts.MaxBody:
-		return nil, fmt.Errorf("%w: the answer of %s has more than %d bytes", fault.TooLarge, resp.Request.URL.Host, c.opts.MaxBody)
-	}
-	return text, nil
-}
-
-// base returns the URL of an API. The server was named by any of the three; its document tells of the others, and where it
-// does not, as TorchServe's, the ports follow each other.
-func (c *Client) base(ctx context.Context, what string) (string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.apis == nil {
-		apis, err := c.discover(ctx)
-		if err != nil {
-			return "", err
-		}
-		c.apis = apis
-	}
-	return c.apis[what], nil
-}
-
-func (c *Client) discover(ctx context.Context) (map[string]string, error) {
-	resp, err := c.send(ctx, c.server.String(), call{method: http.MethodGet, path: "/api-description"})
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it is read to its end
-	text, err := c.read(resp)
-	if err != nil {
-		return nil, err
-	}
-	var d description
-	if resp.StatusCode != http.StatusOK || json.Unmarshal(text, &d) != nil || d.OpenAPI == "" {
-		return nil, fmt.Errorf("%w: %s answers, but not as a model server (%s to /api-description)", fault.Unavailable, c.server.Host, resp.Status)
-	}
-	apis := c.guess(d)
-	for _, s := range d.Servers {
-		if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
-			apis[string(s.Description)] = c.reachable(u)
-		}
-	}
-	return apis, nil
-}
-
-// description is what a client reads of an API's document.
-type description struct {
-	OpenAPI string                     `json:"openapi"`
-	Servers []api.Server               `json:"servers"`
-	Paths   map[string]json.RawMessage `json:"paths"`
-}
-
-// reachable returns the URL of an address that a server tells of itself: where it listens on every interface, or on its
-// loopback while it is asked from afar, its host is the one that was asked.
-func (c *Client) reachable(u *url.URL) string {
-	if ip := net.ParseIP(u.Hostname()); ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
-		u.Host = net.JoinHostPort(c.server.Hostname(), u.Port())
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-// guess returns the three APIs by the usual offsets from the one that was asked, which its document's paths tell.
-func (c *Client) guess(d description) map[string]string {
-	order := []string{inferenceAPI, managementAPI, metricsAPI}
-	asked := 0
-	if _, ok := d.Paths["/models"]; ok {
-		asked = 1
-	} else if _, ok := d.Paths["/predictions/{model_name}"]; !ok {
-		asked = 2
-	}
-	apis := map[string]string{}
-	port, err := strconv.Atoi(c.server.Port())
-	for i, name := range order {
-		apis[name] = c.server.String()
-		if err == nil {
-			apis[name] = c.server.Scheme + "://" + net.JoinHostPort(c.server.Hostname(), strconv.Itoa(port+i-asked))
-		}
-	}
-	return apis
+	return fmt.Errorf("%w: the connection to %s broke: %w", fault.Unavailable, server, err)
 }

@@ -4,13 +4,16 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/server"
 )
 
@@ -27,7 +30,9 @@ type Setting struct {
 func (s Setting) Flag() string { return strings.ReplaceAll(s.Key, "_", "-") }
 
 // Env returns the setting's environment variable.
-func (s Setting) Env() string { return "TSGO_" + strings.ToUpper(s.Key) }
+func (s Setting) Env() string { return prefix + strings.ToUpper(s.Key) }
+
+const prefix = "TSGO_"
 
 // Table returns the settings, in the order in which help shows them.
 func Table() []Setting {
@@ -72,6 +77,24 @@ func Read(o *server.Options, flag func(name string) (value string, given bool), 
 	return nil
 }
 
+// Unknown returns what is wrong with the variables of an environment, NAME=VALUE each, that look like settings and are none:
+// a line each, in the order of their names, with what was probably meant. The others are variables that something else reads.
+func Unknown(environ []string, others ...string) []string {
+	known := slices.Clone(others)
+	for _, s := range Table() {
+		known = append(known, s.Env())
+	}
+	var wrong []string
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) {
+			wrong = append(wrong, fmt.Sprintf("environment variable %s is no setting%s", name, nearest.Hint(name, known)))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
 // address reads http://HOST:PORT, or HOST:PORT.
 func address(field func(*server.Options) *string) func(*server.Options, string) error {
 	return func(o *server.Options, value string) error {
@@ -85,7 +108,7 @@ func address(field func(*server.Options) *string) func(*server.Options, string) 
 			return fmt.Errorf("%w: %w", fault.Invalid, err)
 		case u.Scheme != "http":
 			return fmt.Errorf("%w: %q: want http://HOST:PORT", fault.Invalid, value)
-		case u.Host == "" || u.Port() == "" || u.Path != "" || u.RawQuery != "":
+		case u.Host == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 			return fmt.Errorf("%w: %q: want http://HOST:PORT, as in http://127.0.0.1:8080", fault.Invalid, value)
 		}
 		if port, err := strconv.Atoi(u.Port()); err != nil || port < 0 || port > 65535 {
@@ -112,7 +135,10 @@ func seconds(field func(*server.Options) *time.Duration) func(*server.Options, s
 	return func(o *server.Options, value string) error {
 		d, err := time.ParseDuration(value)
 		if n, notNumber := strconv.ParseFloat(value, 64); notNumber == nil {
-			d, err = time.Duration(n*float64(time.Second)), nil
+			d, err = 0, nil
+			if n > 0 && n < float64(math.MaxInt64/time.Second) {
+				d = time.Duration(n * float64(time.Second))
+			}
 		}
 		if err != nil || d <= 0 {
 			return fmt.Errorf("%w: %q: want seconds, more than 0", fault.Invalid, value)
@@ -131,7 +157,7 @@ func boolean(field func(*server.Options) *bool) func(*server.Options, string) er
 		case "false":
 			*field(o) = false
 		default:
-			return fmt.Errorf("%w: %q: want true or false", fault.Invalid, value)
+			return fmt.Errorf("%w: %q: want true or false%s", fault.Invalid, value, nearest.Hint(value, []string{"true", "false"}))
 		}
 		return nil
 	}

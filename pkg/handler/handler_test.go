@@ -105,6 +105,8 @@ func TestReadInput(t *testing.T) {
 		{"bytes", []model.Input{{Name: "body", Data: []byte("abc")}}, "abc", false, ""},
 		{"by the network's name", []model.Input{{Name: "data", Data: []byte("1")}, {Name: "x", Data: []byte("2")}}, "2", false, ""},
 		{"data before body", []model.Input{{Name: "body", Data: []byte("1")}, {Name: "data", Data: []byte("2")}}, "2", false, ""},
+		{"a name twice", []model.Input{{Name: "data", Data: []byte("1")}, {Name: "body", Data: []byte("2")}, {Name: "data", Data: []byte("3")}}, "3", false, ""},
+		{"another name twice", []model.Input{{Name: "file", Data: []byte("1")}, {Name: "other", Data: []byte("2")}, {Name: "file", Data: []byte("3")}}, "3", false, ""},
 		{"any other name", []model.Input{{Name: "file", Data: []byte("1")}}, "1", false, ""},
 		{"base64 in text", []model.Input{{Name: "body", ContentType: "text/plain", Data: []byte("YWJj\n")}}, "abc", false, ""},
 		{"base64 in JSON", []model.Input{{Name: "body", ContentType: "application/json", Data: []byte(`{"b64":"YWJj"}`)}}, "abc", false, ""},

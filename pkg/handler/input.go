@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tsgo/tsgo/pkg/engine"
@@ -20,7 +21,7 @@ type Content struct {
 }
 
 // ReadInput returns the one input of a request to a network of one input: the part named as the network's input, else
-// "data", else "body", else the first, as TorchServe's handlers choose. A tensor, or JSON lists, are the network's input
+// "data", else "body", else the first, as TorchServe's handlers choose; of several of that name the last. A tensor, or JSON lists, are the network's input
 // itself; text is base64, and so is {"b64": "..."} in JSON; everything else is bytes. It returns [fault.Invalid] when
 // there is no input, when it is empty, or when it does not fit.
 func ReadInput(req *model.Request, want engine.Value) (Content, error) {
@@ -50,8 +51,8 @@ func choose(inputs []model.Input, names ...string) (model.Input, error) {
 	if len(inputs) == 0 {
 		return model.Input{}, fmt.Errorf("%w: the request has no input", fault.Invalid)
 	}
-	for _, name := range names {
-		for _, in := range inputs {
+	for _, name := range append(names, inputs[0].Name) {
+		for _, in := range slices.Backward(inputs) {
 			if in.Name == name {
 				return in, nil
 			}

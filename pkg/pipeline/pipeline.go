@@ -54,7 +54,7 @@ const GuessedHandler = "image_classifier"
 func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err error) {
 	p = &Pipeline{
 		ref:      model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version},
-		settings: settingsOf(m.Manifest),
+		settings: SettingsOf(m.Manifest),
 		source:   m,
 	}
 	defer func() {
@@ -97,10 +97,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 
 // factory returns what builds the handler that the manifest names.
 func factory(m archive.Manifest, handlers map[string]handler.Factory) (handler.Factory, error) {
-	name := m.Handler
-	if name == "" {
-		name = GuessedHandler
-	}
+	name := cmp.Or(m.Handler, GuessedHandler)
 	build, ok := handlers[name]
 	if !ok && strings.Contains(name, ".py") {
 		return nil, fmt.Errorf("%w: handler %q is Python, which does not run here: take a built-in handler (%s), or write it in Go",
@@ -305,7 +302,8 @@ func (p *Pipeline) recovered(cause any, err *error) {
 	*err = fmt.Errorf("handler panicked: %w: %v", fault.Internal, cause)
 }
 
-func settingsOf(m archive.Manifest) model.Settings {
+// SettingsOf returns what a manifest says of how its model is to be served.
+func SettingsOf(m archive.Manifest) model.Settings {
 	return model.Settings{
 		BatchSize:       m.BatchSize,
 		MaxBatchDelay:   m.MaxBatchDelay,
@@ -314,5 +312,7 @@ func settingsOf(m archive.Manifest) model.Settings {
 		MinWorkers:      m.MinWorkers,
 		MaxWorkers:      m.MaxWorkers,
 		QueueSize:       m.QueueSize,
+		Runtime:         m.Runtime,
+		Handler:         cmp.Or(m.Handler, GuessedHandler),
 	}
 }

@@ -4,167 +4,216 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"time"
+	"slices"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// Register loads a model and serves it, or does so in the background.
-func (m *Models) Register(ctx context.Context, r model.Registration) (model.Outcome, error) {
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return model.Outcome{}, fmt.Errorf("register %s: %w", r.URL, model.ErrClosed)
-	}
-	if r.Async {
-		m.loads.Add(1)
-	}
-	m.mu.Unlock()
-	if !r.Async {
-		return m.register(ctx, r)
-	}
-	go func() {
-		defer m.loads.Done()
-		if _, err := m.register(m.ctx, r); err != nil {
-			m.opts.Log.Warn("a model registered in the background cannot be served", "url", r.URL, "model", r.Name, "err", err)
-		}
-	}()
-	out := model.Outcome{Ref: model.Ref{Name: r.Name, Version: r.Version}, Pending: true, Workers: m.opts.Workers}
-	if r.Workers != nil {
-		out.Workers = *r.Workers
-	}
-	return out, nil
-}
-
-func (m *Models) register(ctx context.Context, r model.Registration) (model.Outcome, error) {
-	if m.opts.Startup > 0 || r.StartupTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, first(r.StartupTimeout, m.opts.Startup))
-		defer cancel()
-	}
-	start := time.Now()
-	if ref := (model.Ref{Name: r.Name, Version: r.Version}); r.Name != "" && r.Version != "" { // else only the archive knows
-		release, err := m.reserve(ref)
-		if err != nil {
-			return model.Outcome{}, err
-		}
-		defer release()
-	}
-	runner, err := m.opts.Load(ctx, r)
-	if err != nil {
-		return model.Outcome{}, err
-	}
-	out, err := m.publish(runner, r, start)
-	if err != nil {
-		if closed := runner.Close(); closed != nil {
-			m.opts.Log.Error("close a model that is not served", "model", runner.Ref().String(), "err", closed)
-		}
-		return model.Outcome{}, err
-	}
-	m.opts.Log.Info("loaded", "model", out.Ref.Name, "version", out.Ref.Version, "workers", out.Workers, "took", time.Since(start))
-	return out, nil
-}
-
-// reserve keeps others from registering ref until release is called.
-func (m *Models) reserve(ref model.Ref) (release func(), err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, served := (*m.served.Load())[ref.Name].versions[ref.Version]; served || m.pending[ref] {
-		return nil, &model.ConflictError{Ref: ref}
-	}
-	m.pending[ref] = true
-	return func() {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		delete(m.pending, ref)
-	}, nil
-}
-
-// publish serves a runner, unless its version is served already.
-func (m *Models) publish(runner Runner, r model.Registration, start time.Time) (model.Outcome, error) {
-	ref := runner.Ref()
-	settings, err := m.effective(r, runner.Settings())
-	if err != nil {
-		return model.Outcome{}, fmt.Errorf("model %s: %w", ref, err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := (*m.served.Load())[ref.Name]
-	switch _, served := f.versions[ref.Version]; {
-	case m.closed:
-		return model.Outcome{}, fmt.Errorf("model %s: %w", ref, model.ErrClosed)
-	case served:
-		return model.Outcome{}, &model.ConflictError{Ref: ref}
-	}
-	v := newVersion(runner, r.URL, settings, m.opts.Metrics)
-	v.atStartup = r.AtStartup
-	workers := v.scale(settings.MinWorkers, max(settings.MinWorkers, settings.MaxWorkers))
-	m.opts.Metrics.Loaded(v.label(), time.Since(start), runner.About().Memory, workers)
-	versions := maps.Clone(f.versions)
-	if versions == nil {
-		versions, f.def = map[string]*version{}, ref.Version
-	}
-	versions[ref.Version] = v
-	m.change(ref.Name, family{f.def, versions})
-	return model.Outcome{Ref: ref, Workers: workers}, nil
-}
-
-// Unregister takes a version away at once, and returns when the requests that it had taken are answered. Where they are not
-// within Options.Drain it returns [fault.Timeout]; they were cut off.
+// Unregister implements [model.Manager]. Requests that are still running when Options.Drain has passed are given up: they
+// get [fault.Unavailable], and Unregister returns [fault.Timeout]. The version is gone then all the same, and so it is when
+// the caller does not wait.
 func (m *Models) Unregister(ctx context.Context, ref model.Ref) error {
-	v, err := m.remove(ref)
+	end, err := m.begin()
 	if err != nil {
 		return err
 	}
-	if m.opts.Drain > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, m.opts.Drain)
-		defer cancel()
+	v, err := m.takeAway(ref)
+	if err != nil {
+		end()
+		return err
 	}
-	err = v.close(ctx)
-	m.opts.Metrics.Forget(v.label(), v.most())
-	m.opts.Log.Info("unregistered", "model", v.ref.Name, "version", v.ref.Version)
-	return err
+	m.opts.Log.Info("model unregistered", "model", v.ref.Name, "version", v.ref.Version)
+	err = m.drain(ctx, end, func(limit context.Context) error { return m.retire(limit, v) })
+	if err != nil {
+		return fmt.Errorf("unregister model %s: %w", v.ref, err)
+	}
+	return nil
 }
 
-func (m *Models) remove(ref model.Ref) (*version, error) {
+// takeAway takes a version off the table.
+func (m *Models) takeAway(ref model.Ref) (*served, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v, err := m.find(ref)
+	now := m.table.Load()
+	v, err := now.find(ref)
 	if err != nil {
 		return nil, err
 	}
-	f := (*m.served.Load())[ref.Name]
-	if v.ref.Version == f.def && len(f.versions) > 1 {
-		return nil, fmt.Errorf("model %s: %w while there are others: make another one the default first", v.ref, fault.DefaultVersion)
+	if vs := now.models[ref.Name]; v == vs.byDefault && len(vs.all) > 1 {
+		return nil, fmt.Errorf("model %s: %w before the others: make another one the default first", v.ref, fault.DefaultVersion)
 	}
-	versions := maps.Clone(f.versions)
-	delete(versions, v.ref.Version)
-	m.change(ref.Name, family{f.def, versions})
+	m.table.Store(now.without(v))
 	return v, nil
 }
 
-// Scale sets how many workers a version has. Workers share one session, so that this is done at once.
+// retire ends a version that nobody finds any more: its queues, then its runner, then its numbers. It returns an error when
+// ctx ended first, and requests were given up.
+func (m *Models) retire(ctx context.Context, v *served) error {
+	var err error
+	if left := v.leave(); left != nil {
+		err = left.close(ctx)
+	}
+	v.users.Wait()
+	if err := v.runner.Close(); err != nil {
+		m.opts.Log.Warn("model not closed", "model", v.ref.Name, "version", v.ref.Version, "err", err)
+	}
+	v.metrics.Forget()
+	return err
+}
+
+// drain runs f, whose context ends when the time for draining has passed, and calls end after it. It waits for f, for that
+// time and for ctx, whichever is first.
+func (m *Models) drain(ctx context.Context, end func(), f func(limit context.Context) error) error {
+	limit, cancel := context.WithCancel(m.draining)
+	if m.opts.Drain > 0 {
+		limit, cancel = context.WithTimeout(m.draining, m.opts.Drain)
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer end()
+		done <- f(limit)
+		cancel()
+	}()
+	var err error
+	select {
+	case err = <-done:
+	case <-limit.Done():
+		select {
+		case err = <-done: // that is what ended it
+		default:
+			err = limit.Err()
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("its requests are answered without its caller: %w", ctx.Err())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: requests were still running after %v and were given up: %w", fault.Timeout, m.opts.Drain, err)
+	}
+	return nil
+}
+
+// Scale implements [model.Manager]. A version that keeps workers is scaled at once: what runs on one too many is finished
+// there. Where none is left, Scale returns when all requests are answered, as Unregister does, unless it is asynchronous.
 func (m *Models) Scale(ctx context.Context, ref model.Ref, s model.Scale) (model.Outcome, error) {
-	v, err := m.find(ref)
+	if err := checkWorkers(s.Min, s.Max); err != nil {
+		return model.Outcome{}, err
+	}
+	end, err := m.begin()
 	if err != nil {
 		return model.Outcome{}, err
 	}
-	if s.Min < 0 || s.Max < s.Min || s.Max > most {
-		return model.Outcome{}, fmt.Errorf("%w: %d to %d workers: want 0 or more, at most %d, and no fewer at most than at least", fault.Invalid, s.Min, s.Max, most)
+	v, err := m.table.Load().find(ref)
+	if err != nil {
+		end()
+		return model.Outcome{}, err
 	}
-	return model.Outcome{Ref: v.ref, Workers: v.scale(s.Min, s.Max), Pending: s.Async}, ctx.Err()
+	workers, left, err := v.scale(s.Min, s.Max, m.hire)
+	if err != nil {
+		end()
+		return model.Outcome{}, err
+	}
+	m.opts.Log.Info("model scaled", "model", v.ref.Name, "version", v.ref.Version, "workers", workers)
+	out := model.Outcome{Ref: v.ref, Workers: workers, Pending: s.Async}
+	switch {
+	case left == nil:
+		end()
+		return out, nil
+	case s.Async:
+		go func() {
+			defer end()
+			if err := m.empty(context.Background(), func() {}, v, left); err != nil {
+				m.opts.Log.Warn("requests given up", "err", err)
+			}
+		}()
+		return out, nil
+	}
+	return out, m.empty(ctx, end, v, left)
 }
 
-// SetDefault makes a version the one that requests without a version go to.
-func (m *Models) SetDefault(ctx context.Context, ref model.Ref) error {
+// empty closes the lanes of a version that has no workers any more.
+func (m *Models) empty(ctx context.Context, end func(), v *served, left *lanes) error {
+	err := m.drain(ctx, end, func(limit context.Context) error {
+		defer v.users.Done()
+		return left.close(limit)
+	})
+	if err != nil {
+		return fmt.Errorf("scale model %s: %w", v.ref, err)
+	}
+	return nil
+}
+
+// SetDefault implements [model.Manager]. It returns [fault.Invalid] for a ref without a version.
+func (m *Models) SetDefault(_ context.Context, ref model.Ref) error {
+	if ref.Version == "" {
+		return fmt.Errorf("%w: set the default version of model %q: say which", fault.Invalid, ref.Name)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	v, err := m.find(ref)
+	now := m.table.Load()
+	v, err := now.find(ref)
 	if err != nil {
 		return err
 	}
-	m.change(ref.Name, family{v.ref.Version, (*m.served.Load())[ref.Name].versions})
-	return ctx.Err()
+	m.table.Store(now.preferring(v))
+	m.opts.Log.Info("default version set", "model", ref.Name, "version", ref.Version)
+	return nil
+}
+
+// Describe implements [model.Manager]. All versions come in their order. What a model tells of itself is asked of it as a
+// request would be: without a worker it is [fault.Unavailable].
+func (m *Models) Describe(ctx context.Context, ref model.Ref, d model.Description) ([]model.Status, error) {
+	now := m.table.Load()
+	vs, err := now.versions(ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	if d.All {
+		var all []model.Status
+		for _, version := range slices.SortedFunc(maps.Keys(vs.all), m.opts.Compare) {
+			all = append(all, vs.status(vs.all[version]))
+		}
+		return all, nil
+	}
+	v, err := now.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	status := vs.status(v)
+	if d.Customized {
+		if status.Customized, err = v.describe(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return []model.Status{status}, nil
+}
+
+func (vs *versions) status(v *served) model.Status {
+	status := v.status()
+	status.Default = v == vs.byDefault
+	return status
+}
+
+// maxPage is how many names a page of the list has at most.
+const maxPage = 100
+
+// List implements [model.Manager]. A limit of 0, or above 100, means 100; what is negative means what 0 does.
+func (m *Models) List(_ context.Context, p model.Page) (model.Listing, error) {
+	now := m.table.Load()
+	if now.closed {
+		return model.Listing{}, model.ErrClosed
+	}
+	if p.Limit <= 0 || p.Limit > maxPage {
+		p.Limit = maxPage
+	}
+	from := min(max(0, p.Offset), len(now.names))
+	to := min(from+p.Limit, len(now.names))
+	var listing model.Listing
+	for _, name := range now.names[from:to] {
+		listing.Models = append(listing.Models, model.Listed{Name: name, URL: now.models[name].byDefault.asked.URL})
+	}
+	if to < len(now.names) {
+		listing.Next = to
+	}
+	return listing, nil
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -26,13 +28,14 @@ func (s *Server) registryOptions() registry.Options {
 		Startup:        s.opts.StartupTimeout,
 		Drain:          s.opts.UnregisterTimeout,
 		Prepare:        s.opts.Cores,
+		Compare:        store.CompareVersions,
 		Metrics:        s.metrics,
 		Log:            s.log,
 	}
 }
 
 // load is how a registration becomes a model that answers: found, opened, loaded and warmed.
-func (s *Server) load(ctx context.Context, r model.Registration) (registry.Runner, error) {
+func (s *Server) load(ctx context.Context, r model.Registration, found registry.Found) (registry.Runner, error) {
 	path, err := s.locate(ctx, r)
 	if err != nil {
 		return nil, err
@@ -44,7 +47,7 @@ func (s *Server) load(ctx context.Context, r model.Registration) (registry.Runne
 	m.Manifest.Name = cmp.Or(r.Name, m.Manifest.Name)
 	m.Manifest.Version = cmp.Or(r.Version, m.Manifest.Version)
 	m.Manifest.Handler = cmp.Or(r.Handler, m.Manifest.Handler)
-	if err := (model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version}).Check(); err != nil {
+	if err := found(model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version}, pipeline.SettingsOf(m.Manifest)); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	if len(m.Manifest.Ignored) > 0 {
@@ -118,6 +121,10 @@ func (s *Server) locate(ctx context.Context, r model.Registration) (string, erro
 		if errors.Is(err, cause) {
 			return "", &notFound{err, known}
 		}
+	}
+	var disk *fs.PathError
+	if fault.Of(err) == fault.Download && errors.As(err, &disk) { // the file could be fetched, and not be kept
+		return "", fmt.Errorf("%w: the model is not kept in the store: %w; make room there, or have a store that can be written to", fault.Unavailable, disk)
 	}
 	return "", err
 }

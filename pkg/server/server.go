@@ -128,10 +128,7 @@ func New(ctx context.Context, opts Options) (s *Server, err error) {
 
 // build makes the parts, each with its undo.
 func (s *Server) build(ctx context.Context) error {
-	var err error
-	if s.metrics, err = metric.New(metric.Options{Version: s.opts.Version}); err != nil {
-		return err
-	}
+	s.metrics = metric.New(metric.Options{Version: s.opts.Version})
 	s.models = registry.New(s.registryOptions())
 	s.undo = append(s.undo, s.models.Close)
 	return s.bind(ctx)

@@ -114,7 +114,7 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 	if inputs, err = s.name(c, query, inputs); err != nil {
 		return err
 	}
-	q, err := s.question(r, c, query, inputs)
+	q, err := s.question(r, c, query, latest(inputs))
 	if err != nil {
 		return err
 	}
@@ -169,6 +169,24 @@ func (s *service) name(c *call, query api.Fields, inputs []model.Input) ([]model
 	}
 	c.ref.Name = name
 	return rest, nil
+}
+
+// latest returns of several inputs of one name the last, in the place of the first: what TorchServe's handlers get.
+func latest(inputs []model.Input) []model.Input {
+	if len(inputs) < 2 {
+		return inputs
+	}
+	at := make(map[string]int, len(inputs))
+	kept := make([]model.Input, 0, len(inputs))
+	for _, in := range inputs {
+		if i, found := at[in.Name]; found {
+			kept[i] = in
+			continue
+		}
+		at[in.Name] = len(kept)
+		kept = append(kept, in)
+	}
+	return kept
 }
 
 // respond writes an answer.

@@ -70,7 +70,12 @@ func TestInputs(t *testing.T) {
 		{name: "form of a name", contentType: form, body: "abc", inputs: []model.Input{in("abc", "", "")}},
 		{name: "form in UTF-8", contentType: form, body: "data=é", inputs: []model.Input{in("data", "", "é")}},
 		{name: "empty form", contentType: form},
-		{name: "form with parameters", contentType: form, body: "data=a&target=3&top_k=2&target=4", inputs: []model.Input{in("data", "", "a")}, params: map[string]string{"target": "3", "top_k": "2"}},
+		{name: "form with parameters", contentType: form, body: "data=a&target=3&top_k=2&target=4", inputs: []model.Input{in("data", "", "a")}, params: map[string]string{"target": "4", "top_k": "2"}},
+		{name: "form with a name twice", contentType: form, body: "data=a&x=1&data=b&data=c", inputs: []model.Input{in("data", "", "c"), in("x", "", "1")}},
+		{
+			name: "form with an input twice that is called like a parameter", contentType: form, body: "target=3&target=4", network: []string{"target"},
+			inputs: []model.Input{in("target", "", "4")},
+		},
 		{
 			name: "form with an input that is called like a parameter", contentType: form, body: "target=3&method=x", network: []string{"target"},
 			inputs: []model.Input{in("target", "", "3")}, params: map[string]string{"method": "x"},
@@ -81,7 +86,15 @@ func TestInputs(t *testing.T) {
 		{name: "parts", contentType: multiparts, body: parts(file("data", "image/png; q=1", jpeg)), inputs: []model.Input{in("data", "image/png", jpeg)}},
 		{
 			name: "several parts", contentType: multiparts, body: parts(file("a", "image/png", "1"), file("b", "", "2"), file("a", "", "3"), plain("c", "4")),
-			inputs: []model.Input{in("a", "image/png", "1"), in("b", "", "2"), in("a", "", "3"), in("c", "", "4")},
+			inputs: []model.Input{in("a", "", "3"), in("b", "", "2"), in("c", "", "4")},
+		},
+		{
+			name: "parts with a name twice", contentType: multiparts, body: parts(plain("data", "1"), file("data", "image/png", "2"), "Content-Type: text/html\r\n\r\n3", file("data", "image/gif", "4")),
+			inputs: []model.Input{in("data", "image/gif", "4")},
+		},
+		{
+			name: "parameter in two parts", contentType: multiparts, body: parts(plain("target", "1"), file("data", "", "x"), plain("target", "2")),
+			inputs: []model.Input{in("data", "", "x")}, params: map[string]string{"target": "2"},
 		},
 		{
 			name: "plain part with a type", contentType: multiparts, body: parts("Content-Disposition: form-data; name=\"a\"\r\nContent-Type: text/html\r\n\r\nx"),
@@ -102,6 +115,8 @@ func TestInputs(t *testing.T) {
 		{name: "query before form", target: "/explanations/m?target=3", contentType: form, body: "target=4&data=x", inputs: []model.Input{in("data", "", "x")}, params: map[string]string{"target": "3"}},
 		{name: "query in parts", target: "/predictions/m?target=a;top_k=b", body: "b", inputs: []model.Input{in("body", "", "b")}, params: map[string]string{"target": "a", "top_k": "b"}},
 		{name: "query of inputs", target: "/m/predict?a=1&target=2&b=3", body: "x", inputs: []model.Input{in("a", "", "1"), in("b", "", "3"), in("body", "", "x")}, params: map[string]string{"target": "2"}},
+		{name: "query with an input twice", target: "/m/predict?a=1&b=2&a=3", inputs: []model.Input{in("a", "", "3"), in("b", "", "2")}},
+		{name: "input in the query and in the form", target: "/m/predict?a=1&b=2", contentType: form, body: "b=3", inputs: []model.Input{in("a", "", "1"), in("b", "", "3")}},
 		{name: "query of inputs alone", target: "/m/2/predict?data=1", inputs: []model.Input{in("data", "", "1")}},
 		{name: "query of inputs and parts", target: "/models/m/invoke?a=1", contentType: multiparts, body: parts(file("data", "", "x")), inputs: []model.Input{in("a", "", "1"), in("data", "", "x")}},
 		{name: "query of an input that is called like a parameter", target: "/m/predict?target=1", network: []string{"target"}, inputs: []model.Input{in("target", "", "1")}},
