@@ -87,8 +87,9 @@ func (t truncation) cut(seqs []sequence, most int) error {
 
 // share returns how many tokens are left to each of two texts: as many to both where both are too long.
 func share(first, second, most int) (int, int) {
-	short, long := min(first, second), max(first, second)
-	if long = max(short, most-short); short+long > most {
+	short := min(first, second)
+	long := max(short, most-short)
+	if short+long > most {
 		short = most / 2
 		long = short + most%2
 	}
