@@ -65,8 +65,9 @@ func (e *Explainer) Network() Options { return e.opts }
 
 // Question asks why a network answers one input as it does.
 type Question struct {
-	Input  tensor.Named // one row, as the network takes it
-	Params Params
+	Input    tensor.Named // one row, as the network takes it
+	Baseline tensor.Named // what stands for nothing, of the inputs that are attributed
+	Params   Params
 
 	// Progress, where not nil, is told how far the explanation has come, one call at a time.
 	Progress func(done, total int)

@@ -117,7 +117,7 @@ type padding struct {
 	token    string
 }
 
-func newPadding(raw json.RawMessage) (*padding, error) {
+func newPadding(raw json.RawMessage) (padding, error) {
 	var file struct {
 		Strategy  json.RawMessage `json:"strategy"`
 		Direction string          `json:"direction"`
@@ -127,12 +127,12 @@ func newPadding(raw json.RawMessage) (*padding, error) {
 		Token     string          `json:"pad_token"`
 	}
 	if err := read("settings", raw, &file); err != nil {
-		return nil, err
+		return padding{}, err
 	}
-	p := &padding{multiple: file.Multiple, id: file.ID, typeID: file.TypeID, token: file.Token}
+	p := padding{multiple: file.Multiple, id: file.ID, typeID: file.TypeID, token: file.Token}
 	var err error
 	if p.left, err = side(file.Direction); err != nil {
-		return nil, err
+		return padding{}, err
 	}
 	var fixed struct {
 		Fixed *int `json:"Fixed"`
@@ -140,10 +140,10 @@ func newPadding(raw json.RawMessage) (*padding, error) {
 	if err := json.Unmarshal(file.Strategy, &fixed); err == nil && fixed.Fixed != nil {
 		p.size = *fixed.Fixed
 	} else if string(file.Strategy) != `"BatchLongest"` {
-		return nil, fmt.Errorf("%w: strategy %s", fault.Unsupported, short(string(file.Strategy)))
+		return padding{}, fmt.Errorf("%w: strategy %s", fault.Unsupported, short(string(file.Strategy)))
 	}
 	if p.size < 0 || p.size > maxPadding || p.multiple < 0 || p.multiple > maxPadding {
-		return nil, fmt.Errorf("%w: padding to %d tokens, or to a multiple of %d: want from 0 to %d", fault.Invalid, p.size, p.multiple, maxPadding)
+		return padding{}, fmt.Errorf("%w: padding to %d tokens, or to a multiple of %d: want from 0 to %d", fault.Invalid, p.size, p.multiple, maxPadding)
 	}
 	return p, nil
 }
@@ -157,8 +157,12 @@ func (p padding) fill(e Encoding) Encoding {
 	if p.multiple > 0 && size%p.multiple > 0 {
 		size += p.multiple - size%p.multiple
 	}
+	return p.fillTo(size, e)
+}
+
+func (p padding) fillTo(size int, e Encoding) Encoding {
 	missing := size - e.Len()
-	if missing == 0 {
+	if missing <= 0 {
 		return e
 	}
 	var filler Encoding

@@ -21,7 +21,8 @@ type Tokenizer struct {
 	added       map[string]int64
 	post        processor
 	truncation  *truncation
-	padding     *padding
+	filler      padding
+	fills       bool // each text is filled up
 }
 
 // MaxBytes is how long a text may be.
@@ -70,6 +71,9 @@ func parse(data []byte) (*Tokenizer, error) {
 	for _, a := range f.AddedTokens {
 		t.added[a.Content] = a.ID
 	}
+	if !t.fills {
+		t.filler = t.usualPadding()
+	}
 	t.raw, t.normal, err = newFinders(f.AddedTokens, t.vocab, t.normalise)
 	return t, err
 }
@@ -97,9 +101,10 @@ func (t *Tokenizer) components(f file) (err error) {
 		}
 	}
 	if !absent(f.Padding) {
-		if t.padding, err = newPadding(f.Padding); err != nil {
+		if t.filler, err = newPadding(f.Padding); err != nil {
 			return fmt.Errorf("padding: %w", err)
 		}
+		t.fills = true
 	}
 	return nil
 }
@@ -147,18 +152,17 @@ func (t *Tokenizer) Sized(l Length) *Tokenizer {
 			sized.truncation.left = t.truncation.left
 		}
 	}
-	switch {
-	case l.Pad < 0:
-		sized.padding = nil
-	case l.Pad > 0:
-		id, token := t.Pad()
-		sized.padding = &padding{size: l.Pad, id: id, token: token}
-		if t.padding != nil {
-			sized.padding.left, sized.padding.typeID = t.padding.left, t.padding.typeID
-		}
+	if l.Pad != 0 {
+		filler := t.filler
+		filler.size, filler.multiple = max(0, l.Pad), 0
+		sized.filler, sized.fills = filler, l.Pad > 0
 	}
 	return &sized
 }
+
+// Fill fills an encoding up to so many tokens, on the side and with the token that the file says. A longer one stays as it
+// is.
+func (t *Tokenizer) Fill(e Encoding, size int) Encoding { return t.filler.fillTo(size, e) }
 
 // MaxLength returns how many tokens an encoding has at most; 0: as many as the text has.
 func (t *Tokenizer) MaxLength() int {
@@ -179,16 +183,16 @@ func (t *Tokenizer) ID(token string) (int64, bool) {
 
 // Pad returns the token that fills up: the one that the file says, else the one of the usual name; 0 and "" where there is
 // none.
-func (t *Tokenizer) Pad() (id int64, token string) {
-	if t.padding != nil {
-		return t.padding.id, t.padding.token
-	}
+func (t *Tokenizer) Pad() (id int64, token string) { return t.filler.id, t.filler.token }
+
+// usualPadding is how a text is filled up where the file does not say.
+func (t *Tokenizer) usualPadding() padding {
 	for _, name := range []string{"[PAD]", "<pad>", "<|pad|>", "<PAD>"} {
 		if id, ok := t.ID(name); ok {
-			return id, name
+			return padding{id: id, token: name}
 		}
 	}
-	return 0, ""
+	return padding{}
 }
 
 // Encode returns a text as tokens, the special ones included. A byte that is not UTF-8 counts as U+FFFD. It returns
@@ -217,8 +221,8 @@ func (t *Tokenizer) encode(texts ...string) (Encoding, error) {
 	for _, s := range t.post.process(seqs) {
 		whole.append(s.Encoding)
 	}
-	if t.padding != nil {
-		whole = t.padding.fill(whole)
+	if t.fills {
+		whole = t.filler.fill(whole)
 	}
 	return whole, nil
 }

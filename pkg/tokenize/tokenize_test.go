@@ -172,6 +172,26 @@ func TestSizedKeepsTheSide(t *testing.T) {
 	}
 }
 
+func TestFill(t *testing.T) {
+	t.Parallel()
+	tokenizer := load(t, "bert")
+	e, err := tokenizer.Encode("the")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tokenizer.Fill(e, 5)
+	want := tokenize.Encoding{
+		IDs: append(e.IDs[:3:3], 0, 0), TypeIDs: make([]int64, 5), Mask: []int64{1, 1, 1, 0, 0}, Special: []bool{true, false, true, true, true},
+		Tokens: append(e.Tokens[:3:3], "[PAD]", "[PAD]"), Offsets: [][2]int{{}, {0, 3}, {}, {}, {}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("filled up (-want +got):\n%s", diff)
+	}
+	if same := tokenizer.Fill(e, 2); same.Len() != 3 {
+		t.Errorf("a longer one became %+v", same)
+	}
+}
+
 func TestVocabulary(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct {
