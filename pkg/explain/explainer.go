@@ -72,8 +72,9 @@ func (e *Explainer) Network() Options { return e.opts }
 
 // Question asks why a network answers one input as it does.
 type Question struct {
-	Input  tensor.Named // one row, as the network takes it
-	Params Params
+	Input    tensor.Named // one row, as the network takes it
+	Baseline tensor.Named // what stands for nothing, of the inputs that are attributed
+	Params   Params
 
 	// Baseline is what the handler says stands for nothing, as padding in a text: one row of the inputs that are to be
 	// attributed, all others stay as they are. Nil: what the parameters say.

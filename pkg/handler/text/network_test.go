@@ -1,0 +1,118 @@
+package text_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tsgo/tsgo/pkg/archive"
+	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/engine/ort"
+	"github.com/tsgo/tsgo/pkg/engine/ort/library"
+	"github.com/tsgo/tsgo/pkg/handler/builtin"
+	"github.com/tsgo/tsgo/pkg/model"
+	"github.com/tsgo/tsgo/pkg/pipeline"
+)
+
+// start starts ONNX Runtime, which a process has once.
+var start = sync.OnceValues(func() (*ort.Runtime, error) {
+	path, err := library.Find(context.Background(), library.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return ort.Start(context.Background(), ort.Options{Library: path})
+})
+
+const manifest = `model:
+  name: tiny
+  version: "1.0"
+  serializedFile: tiny_bert.onnx
+  handler: text_classifier
+  labels: labels.txt
+handler:
+  maxLength: 12
+`
+
+// tiny loads a model of a network with 30 tokens, w0 to w29, between the two that its reference has around them.
+func tiny(t *testing.T) *pipeline.Pipeline {
+	t.Helper()
+	runtime, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, err := os.ReadFile("testdata/tiny_bert.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vocab []string
+	for i := range 30 {
+		vocab = append(vocab, fmt.Sprintf(`"w%d":%d`, i, i))
+	}
+	tokenizer := `{"pre_tokenizer":{"type":"WhitespaceSplit"},
+		"padding":{"strategy":"BatchLongest","pad_id":0,"pad_token":"w0"},
+		"post_processor":{"type":"BertProcessing","cls":["w7",7],"sep":["w4",4]},
+		"model":{"type":"WordLevel","unk_token":"w0","vocab":{` + strings.Join(vocab, ",") + `}}}`
+	dir := t.TempDir()
+	for name, data := range map[string]string{
+		"tiny_bert.onnx": string(network), "tokenizer.json": tokenizer, "labels.txt": "a\nb\nc\nd\n", "model-config.yaml": manifest,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := archive.Open(t.Context(), dir, archive.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pipeline.Load(t.Context(), m, pipeline.Options{Open: runtime.Open, Engine: engine.Options{IntraOpThreads: 1}, Handlers: builtin.Handlers()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// TestNetwork runs a real network, alone and in a batch. PyTorch's logits are the reference.
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	p := tiny(t)
+	if err := p.Warm(t.Context()); err != nil {
+		t.Errorf("warm up: %v", err)
+	}
+	request := func(text string) *model.Request { return &model.Request{Inputs: []model.Input{body(text)}} }
+	results := p.Batch(t.Context(), []*model.Request{request("w19 w26 w10 w2 w3"), request("w5"), request(strings.Repeat("w8 ", 50)), request("")})
+	want := map[string]float64{"a": 0.024746111731513615, "b": 0.031299469700166845, "c": 0.916212912522028, "d": 0.02774150604629168}
+	for i, result := range results[:3] {
+		if result.Err != nil {
+			t.Fatalf("request %d: %v", i, result.Err)
+		}
+		if n := result.Response.Timing.Batch; n != 3 {
+			t.Errorf("request %d ran in a batch of %d, want 3", i, n)
+		}
+	}
+	if results[3].Err == nil {
+		t.Error("an empty text was answered")
+	}
+	var got map[string]float64
+	if err := json.Unmarshal(results[0].Response.Body, &got); err != nil {
+		t.Fatal(err)
+	}
+	for label, probability := range want {
+		if math.Abs(got[label]-probability) > 1e-5 {
+			t.Errorf("%s is %v, want %v", label, got[label], probability)
+		}
+	}
+	if !strings.HasPrefix(string(results[0].Response.Body), "{\n  \"a\": ") {
+		t.Errorf("the classes are not in their order: %s", results[0].Response.Body)
+	}
+}
