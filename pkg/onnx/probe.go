@@ -153,7 +153,7 @@ func (g *Graph) fixed() map[string]bool {
 	return fixed
 }
 
-// ReadProbe reads the outputs of g's [Graph.ShapeProbe]. It returns [fault.Internal] for other outputs.
+// ReadProbe reads the outputs of the [Graph.ShapeProbe] of g, which must not have changed since. It returns [fault.Internal] for other outputs.
 func (g *Graph) ReadProbe(out tensor.Named) (Probed, error) {
 	prefix := g.probing()
 	p := Probed{Shapes: map[string][]int64{}, Values: map[string][]int64{}}
