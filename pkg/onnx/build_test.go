@@ -2,6 +2,7 @@ package onnx_test
 
 import (
 	"maps"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/tsgo/tsgo/pkg/onnx"
@@ -52,4 +53,25 @@ func ops(g *onnx.Graph) string {
 		names = append(names, n.Op)
 	}
 	return strings.Join(names, " ")
+}
+
+// whole returns a constant of int64.
+func whole(v ...int64) *onnx.Constant { return onnx.Of(v, int64(len(v))) }
+
+// numbers returns a constant of noise.
+func numbers(shape ...int64) *onnx.Constant { return onnx.Of(noise(shape...), shape...) }
+
+// noise returns the same normal numbers for the same shape.
+func noise(shape ...int64) []float32 {
+	size, seed := int64(1), uint64(1)
+	for _, d := range shape {
+		size *= d
+		seed = seed*31 + uint64(d)
+	}
+	random := rand.New(rand.NewPCG(seed, 7))
+	data := make([]float32, size)
+	for i := range data {
+		data[i] = float32(random.NormFloat64())
+	}
+	return data
 }

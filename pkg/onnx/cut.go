@@ -65,16 +65,22 @@ func (g *Graph) describe(name string, n *Node, facts []Facts) Value {
 	v, _ := g.Output(name)
 	switch c := g.Initializers[name]; {
 	case c != nil:
-		v = Value{Name: name, Type: c.Type, Shape: []Axis{}}
-		for _, size := range c.Shape {
-			v.Shape = append(v.Shape, Axis{Size: size})
-		}
+		v = c.value(name)
 	case v.Type == 0 && n != nil && n.is("Gather") && g.Initializers[n.Input(0)] != nil:
 		v.Type = g.Initializers[n.Input(0)].Type
 	case v.Type == 0:
 		v.Type = TypeOf(tensor.Float32)
 	}
 	v.Name = name
+	return v
+}
+
+// value returns an input that takes what c is.
+func (c *Constant) value(name string) Value {
+	v := Value{Name: name, Type: c.Type, Shape: make([]Axis, len(c.Shape))}
+	for i, size := range c.Shape {
+		v.Shape[i].Size = size
+	}
 	return v
 }
 

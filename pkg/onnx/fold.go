@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -58,8 +59,8 @@ func (g *Graph) foldable(conv, norm *Node, read map[string][]*Node) bool {
 
 // fold writes y = scale·(Wx + b - mean)/√(var + ε) + bias as one convolution.
 func (f *folder) fold(g *Graph, conv, norm *Node) error {
-	var numbers [6][]float64 // scale, bias, mean, var, W, b
-	for i, name := range append(norm.Inputs[1:5:5], conv.Input(1), conv.Input(2)) {
+	var numbers [5][]float64 // scale, bias, mean, var, b
+	for i, name := range append(norm.Inputs[1:5:5], conv.Input(2)) {
 		if name == "" {
 			continue
 		}
@@ -68,25 +69,34 @@ func (f *folder) fold(g *Graph, conv, norm *Node) error {
 			return err
 		}
 	}
-	scale, bias, mean, variance, w, b := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
-	shape := g.Initializers[conv.Input(1)].Shape
+	scale, bias, mean, variance, b := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 	if b == nil {
 		b = make([]float64, len(scale))
 	}
-	weights, shift := make([]float32, len(w)), make([]float32, len(b))
-	each := len(w) / max(1, len(scale))
-	epsilon := float64(norm.Float("epsilon", 1e-5))
-	for m := range scale {
-		k := scale[m] / math.Sqrt(variance[m]+epsilon)
-		for i := m * each; i < (m+1)*each; i++ {
-			weights[i] = float32(k * w[i])
-		}
-		shift[m] = float32((b[m]-mean[m])*k + bias[m])
+	factor, shift := make([]float64, len(b)), make([]float32, len(b))
+	for m := range factor {
+		factor[m] = scale[m] / math.Sqrt(variance[m]+float64(norm.Float("epsilon", 1e-5)))
+		shift[m] = float32((b[m]-mean[m])*factor[m] + bias[m])
 	}
 	kernel, offset := f.names.name("W"), f.names.name("b")
-	g.Initializers[kernel], g.Initializers[offset] = Of(weights, shape...), Of(shift, shape[0])
+	g.Initializers[kernel] = g.Initializers[conv.Input(1)].scaled(factor)
+	g.Initializers[offset] = Of(shift, int64(len(shift)))
 	conv.set(1, kernel)
 	conv.set(2, offset)
 	conv.Outputs = []string{norm.Outputs[0]}
 	return nil
+}
+
+// scaled returns a constant of float32 whose rows are multiplied by a factor each. The products are rounded once.
+func (c *Constant) scaled(factor []float64) *Constant {
+	made := &Constant{Type: c.Type, Shape: c.Shape, Raw: make([]byte, len(c.Raw))}
+	row := len(c.Raw) / max(1, len(factor))
+	for m, k := range factor {
+		from, to := c.Raw[m*row:(m+1)*row], made.Raw[m*row:(m+1)*row]
+		for i := 0; i+4 <= len(from); i += 4 {
+			v := math.Float32frombits(binary.LittleEndian.Uint32(from[i:]))
+			binary.LittleEndian.PutUint32(to[i:], math.Float32bits(float32(k*float64(v))))
+		}
+	}
+	return made
 }

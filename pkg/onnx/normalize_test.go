@@ -14,11 +14,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-func whole(v ...int64) *onnx.Constant { return onnx.Of(v, int64(len(v))) }
-
-// numbers returns a constant of noise.
-func numbers(shape ...int64) *onnx.Constant { return onnx.Of(noise(shape...), shape...) }
-
 // TestNormalizeKeepsAnswers asks the runtime before and after.
 func TestNormalizeKeepsAnswers(t *testing.T) {
 	t.Parallel()

@@ -20,10 +20,19 @@ type Probed struct {
 const filler = 7
 
 // TypeProbe returns a graph that gives every tensor that a node makes, by its name and without a type: a runtime that has
-// opened it tells the types in its signature. It shares g's constants, and needs not be run.
+// opened it tells the types in its signature. It cannot be run as g is: weights are inputs of it, as no type depends on them
+// and opening it is then a matter of milliseconds. It shares g's other constants.
 func (g *Graph) TypeProbe() *Graph {
+	const small = 1 << 12 // bytes; of numbers that a runtime may want to know beforehand
 	p := g.Clone()
 	p.Outputs = nil
+	p.Inputs = slices.Clip(p.Inputs)
+	for _, name := range sorted(p.Initializers) {
+		if c := p.Initializers[name]; c.Type.DType() == tensor.Float32 && len(c.Raw) > small {
+			p.Inputs = append(p.Inputs, c.value(name))
+			delete(p.Initializers, name)
+		}
+	}
 	for _, n := range p.Nodes {
 		for _, name := range n.Outputs {
 			if name != "" {
@@ -144,7 +153,7 @@ func (g *Graph) fixed() map[string]bool {
 	return fixed
 }
 
-// ReadProbe reads the outputs of g's [Graph.ShapeProbe]. It returns [fault.Internal] for other outputs.
+// ReadProbe reads the outputs of the [Graph.ShapeProbe] of g, which must not have changed since. It returns [fault.Internal] for other outputs.
 func (g *Graph) ReadProbe(out tensor.Named) (Probed, error) {
 	prefix := g.probing()
 	p := Probed{Shapes: map[string][]int64{}, Values: map[string][]int64{}}

@@ -127,6 +127,9 @@ func TestLearnShipped(t *testing.T) {
 				t.Fatal(err)
 			}
 			in := [2]tensor.Named{rows(t, g, 2), rows(t, g, 3)}
+			if size := len(g.TypeProbe().Marshal()); size > 1<<20 {
+				t.Errorf("the probe of types has %d bytes: weights are in it", size)
+			}
 			facts := learn(t, g, in[0], in[1])
 			if err := g.Sort(); err != nil {
 				t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -127,21 +126,6 @@ func of[T tensor.Element](t *testing.T, shape []int64, data ...T) tensor.Tensor 
 		t.Fatal(err)
 	}
 	return x
-}
-
-// noise returns the same normal numbers for the same shape.
-func noise(shape ...int64) []float32 {
-	size, seed := int64(1), uint64(1)
-	for _, d := range shape {
-		size *= d
-		seed = seed*31 + uint64(d)
-	}
-	random := rand.New(rand.NewPCG(seed, 7))
-	data := make([]float32, size)
-	for i := range data {
-		data[i] = float32(random.NormFloat64())
-	}
-	return data
 }
 
 func noisy(t *testing.T, shape ...int64) tensor.Tensor {
