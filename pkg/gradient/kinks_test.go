@@ -35,6 +35,7 @@ func TestKinks(t *testing.T) {
 			map[string][]float64{"x": {0, 0, 1, 0, 0}},
 		},
 		{"leaky relu at 0", "LeakyRelu", attrs{"alpha": onnx.Float(0.25)}, nil, []string{"x"}, xs, map[string][]float64{"x": {0.25, 0.25, 1}}},
+		{"leaky relu as it comes", "LeakyRelu", nil, nil, []string{"x"}, xs, map[string][]float64{"x": {0.01, 0.01, 1}}},
 		{
 			"max shares", "Max", nil, nil,
 			[]string{"x", "z"},

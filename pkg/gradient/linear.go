@@ -240,7 +240,8 @@ func writeEinsum(b *builder, n *onnx.Node) error {
 }
 
 // einsum is the adjoint of operand i: the Einsum of the adjoint and the other operand, to the operand's letters. Letters that
-// neither of them has were summed up, and are spread again; what was broadcast is summed up.
+// neither of them has were summed up, and are spread again, as are those along which the other operand was broadcast; what
+// was broadcast is summed up.
 func (b *builder) einsum(n *onnx.Node, e equation, i int) (string, error) {
 	in, other := n.Input(i), n.Input(1-i)
 	sizes := map[rune]onnx.Dim{}
@@ -250,31 +251,34 @@ func (b *builder) einsum(n *onnx.Node, e equation, i int) (string, error) {
 			return "", err
 		}
 		for j, c := range []rune(t.letters) {
-			if _, ok := sizes[c]; !ok || sizes[c].A == 1 {
-				sizes[c] = dims[j]
-			}
+			sizes[c] = dims[j] // the output's, which is the larger, where it has the letter
 		}
+	}
+	own, err := b.dims(in)
+	if err != nil {
+		return "", err
 	}
 	var kept strings.Builder
 	var wide []onnx.Dim
 	var missing []int64
+	one, spread := onnx.Dim{A: 1, B: 1}, false
 	for j, c := range []rune(e.in[i]) {
 		size, ok := sizes[c]
 		if ok {
 			kept.WriteRune(c)
 		} else {
 			missing = append(missing, int64(j))
-			size = onnx.Dim{A: 1, B: 1}
+			size = one
 		}
 		wide = append(wide, size)
+		spread = spread || size == one && own[j] != one
 	}
 	text := e.out + "," + e.in[1-i] + "->" + kept.String()
 	t := b.emit("Einsum", map[string]onnx.Attr{"equation": onnx.String(text)}, b.g(n), other)
 	if len(missing) > 0 {
 		t = b.emit("Unsqueeze", nil, t, b.ints(missing...))
 	}
-	t, err := b.narrow(t, wide, in)
-	if err != nil || len(missing) == 0 {
+	if t, err = b.narrow(t, wide, in); err != nil || !spread {
 		return t, err
 	}
 	shape, err := b.shape(in)

@@ -97,6 +97,8 @@ func TestEinsum(t *testing.T) {
 		{"bij,kj->bik", []int64{-1, 3, 2}, []int64{4, 2}},
 		{"bij,bjk->bik", []int64{-1, 3, 2}, []int64{1, 2, 4}},
 		{"bij,bjk->bik", []int64{1, 3, 2}, []int64{-1, 2, 4}},
+		{"bij,bjk->bik", []int64{-1, 3, 1}, []int64{-1, 2, 4}},
+		{"bij,bj->i", []int64{-1, 3, 2}, []int64{1, 2}},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.equation, test.a, test.b), func(t *testing.T) {

@@ -72,6 +72,11 @@ func TestQuantizedRefusals(t *testing.T) {
 		{"another reader", changed(func(g *onnx.Graph) {
 			g.Nodes = append(g.Nodes, node("Cast", attrs{"to": onnx.Int(1)}, []string{"q"}, "f"))
 		}), straight, "QuantizeLinear", "Cast"},
+		{"another axis", changed(func(g *onnx.Graph) { g.Nodes[1].Attrs = attrs{"axis": onnx.Int(0)} }), straight, "QuantizeLinear", "scale"},
+		{"a reader that takes it for a zero point", changed(func(g *onnx.Graph) {
+			g.Initializers["w"], g.Initializers["s4"] = onnx.Of(make([]int8, 4), 4), onnx.Of([]float32{0.5, 0.5, 0.5, 0.5}, 4)
+			g.Nodes = append(g.Nodes, node("DequantizeLinear", attrs{"axis": onnx.Int(0)}, []string{"w", "s4", "q"}, "f"))
+		}), straight, "QuantizeLinear", "its output goes to"},
 		{"a scale that depends on the input", changed(func(g *onnx.Graph) {
 			g.Nodes = append([]*onnx.Node{node("ReduceMax", attrs{"keepdims": onnx.Int(0)}, []string{"x"}, "s1")}, g.Nodes...)
 			delete(g.Initializers, "s1")
