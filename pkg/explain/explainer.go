@@ -72,9 +72,8 @@ func (e *Explainer) Network() Options { return e.opts }
 
 // Question asks why a network answers one input as it does.
 type Question struct {
-	Input    tensor.Named // one row, as the network takes it
-	Baseline tensor.Named // what stands for nothing, of the inputs that are attributed
-	Params   Params
+	Input  tensor.Named // one row, as the network takes it
+	Params Params
 
 	// Baseline is what the handler says stands for nothing, as padding in a text: one row of the inputs that are to be
 	// attributed, all others stay as they are. Nil: what the parameters say.
@@ -154,11 +153,20 @@ func (e *Explainer) ends(q Question) (inputs []string, output string, err error)
 	if len(inputs) == 0 && q.Baseline == nil {
 		return nil, "", fmt.Errorf("%w: none of the network's inputs can be hidden: %s", fault.Unsupported, list(signature.Inputs))
 	}
-	i := slices.IndexFunc(signature.Outputs, func(v engine.Value) bool { return attributable(v.DType) && v.DType != tensor.Uint8 })
-	if i < 0 {
+	output, ok := scoring(signature)
+	if !ok {
 		return nil, "", fmt.Errorf("%w: none of the network's outputs is a score: %s", fault.Unsupported, list(signature.Outputs))
 	}
-	return inputs, signature.Outputs[i].Name, nil
+	return inputs, output, nil
+}
+
+// scoring returns a network's first output of scores.
+func scoring(s engine.Signature) (string, bool) {
+	i := slices.IndexFunc(s.Outputs, func(v engine.Value) bool { return attributable(v.DType) && v.DType != tensor.Uint8 })
+	if i < 0 {
+		return "", false
+	}
+	return s.Outputs[i].Name, true
 }
 
 func list(values []engine.Value) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/gradient"
 	"github.com/tsgo/tsgo/pkg/onnx"
 )
 
@@ -67,6 +68,41 @@ func NewNetwork(opts NetworkOptions) (*Network, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Network{opts: opts, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
+}
+
+// Differentiable returns nil when the network's first output of floats can be differentiated by its inputs, or by the table
+// that its tokens are looked up in; [fault.Unsupported], a [gradient.UnsupportedError] where an operator is the reason, when
+// it cannot. It reads the file and runs nothing, so that what only shapes tell may still turn out later.
+func (n *Network) Differentiable() error {
+	return onnx.Guard(func() error {
+		g, file, err := onnx.Open(n.opts.Path)
+		if err != nil {
+			return err
+		}
+		err = differentiates(g, n.opts.Session.Signature())
+		return errors.Join(err, file.Close())
+	})
+}
+
+// differentiates tells whether a graph that was read can be differentiated.
+func differentiates(g *onnx.Graph, signature engine.Signature) error {
+	if err := g.Normalize(); err != nil {
+		return err
+	}
+	output, ok := scoring(signature)
+	if !ok {
+		return fmt.Errorf("%w: none of its outputs holds floats", fault.Unsupported)
+	}
+	of, _ := g.Logits(output)
+	l := &learned{graph: g, of: of}
+	to := l.inputs()
+	if e, ok := g.Embedding(); ok && len(to) == 0 {
+		to = []string{e.Output}
+	}
+	if len(to) == 0 {
+		return fmt.Errorf("%w: no input of floats leads to output %q", fault.Unsupported, output)
+	}
+	return gradient.Supported(g, gradient.Options{Of: of, To: to})
 }
 
 // Memory returns about how many bytes the gradients that are kept take.

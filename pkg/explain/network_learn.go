@@ -44,6 +44,9 @@ func (l *learned) logits() bool { return l.of != l.output }
 // learn reads the network and learns what it must know to differentiate it for inputs like row.
 func (n *Network) learn(ctx context.Context, output string, scores Scores, row tensor.Named) (l *learned, err error) {
 	g, file, err := onnx.Open(n.opts.Path)
+	if fault.Of(err) == fault.BadModel {
+		return nil, fmt.Errorf("%w: its file cannot be read as a graph: %w", fault.Unsupported, err) // the engine could: it may be in a form of its own
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +57,11 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 	}()
 	if err := g.Normalize(); err != nil {
 		return nil, err
+	}
+	for _, v := range g.Inputs {
+		if len(v.Shape) > 0 && v.Shape[0].Size > 1 {
+			return nil, fmt.Errorf("%w: input %q takes batches of %d alone: export the network with a free batch axis", fault.Unsupported, v.Name, v.Shape[0].Size)
+		}
 	}
 	l = &learned{graph: g, file: file, output: output}
 	if l.of, err = scored(g, output, scores); err != nil {

@@ -51,7 +51,6 @@ func (g *Graph) ShapeProbe(types Types) *Graph {
 	b.g.Outputs = nil
 	b.seven, b.flat = b.prefix+"seven", b.prefix+"flat"
 	b.g.Initializers[b.seven] = Of([]int64{filler}, 1)
-	b.g.Initializers[b.flat] = Of([]int64{-1}, 1)
 	types = g.known(types)
 	for _, v := range g.Inputs {
 		b.shape(v.Name)
@@ -92,6 +91,7 @@ func (b *prober) shape(name string) {
 }
 
 func (b *prober) value(name string, d tensor.DType) {
+	b.g.Initializers[b.flat] = Of([]int64{-1}, 1)
 	flat := b.prefix + "numbers/" + name
 	if d != tensor.Int64 {
 		long := b.prefix + "long/" + name

@@ -42,6 +42,7 @@ type Pipeline struct {
 	settings model.Settings
 	source   *archive.Model
 	session  engine.Session // as opened: the one to close
+	network  *explain.Network
 	handler  handler.Handler
 	log      *slog.Logger
 }
@@ -79,7 +80,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		return p, err
 	}
 	session := inFixedBatches(p.session)
-	explainer, err := explain.New(explain.Options{Session: opts.Gate.Guard(session, engine.Explanation, opts.Engine.IntraOpThreads), Labels: labels})
+	explainer, err := p.explainer(session, labels, opts)
 	if err != nil {
 		return p, err
 	}
@@ -93,6 +94,19 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		Log:       p.log,
 	})
 	return p, err
+}
+
+// explainer returns what explains the model. Its gradient is made when it is first asked for.
+func (p *Pipeline) explainer(session engine.Session, labels []string, opts Options) (_ *explain.Explainer, err error) {
+	guard := func(s engine.Session) engine.Session { return opts.Gate.Guard(s, engine.Explanation, opts.Engine.IntraOpThreads) }
+	guarded := guard(session)
+	p.network, err = explain.NewNetwork(explain.NetworkOptions{
+		Path: p.source.Weights(), Session: guarded, Open: opts.Open, Engine: opts.Engine, Guard: guard,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return explain.New(explain.Options{Session: guarded, Labels: labels, Differentiate: p.network.At})
 }
 
 // factory returns what builds the handler that the manifest names.
@@ -119,6 +133,10 @@ func (p *Pipeline) Settings() model.Settings { return p.settings }
 // Signature returns the network's inputs and outputs.
 func (p *Pipeline) Signature() engine.Signature { return p.session.Signature() }
 
+// Differentiable returns nil when explanations can use the gradient of the model's network, [fault.Unsupported] with the
+// reason otherwise. It reads the network's file.
+func (p *Pipeline) Differentiable() error { return p.network.Differentiable() }
+
 // Describe returns what the handler tells of itself.
 func (p *Pipeline) Describe(ctx context.Context) (about map[string]any, err error) {
 	defer func() { p.recovered(recover(), &err) }()
@@ -128,8 +146,11 @@ func (p *Pipeline) Describe(ctx context.Context) (about map[string]any, err erro
 // Close waits for the runs under way and gives back the network's memory and whatever the archive unpacked.
 func (p *Pipeline) Close() error {
 	var closed error
+	if p.network != nil {
+		closed = p.network.Close()
+	}
 	if p.session != nil {
-		closed = p.session.Close()
+		closed = errors.Join(closed, p.session.Close())
 	}
 	return errors.Join(closed, p.source.Close())
 }

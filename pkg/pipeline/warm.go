@@ -54,9 +54,10 @@ func smallest(dims []engine.Dim) []int64 {
 	return shape
 }
 
-// About returns what is known of the model. Its session takes at least the bytes that it has on disk.
+// About returns what is known of the model. Its session takes at least the bytes that it has on disk; the gradients that
+// explanations have asked for come on top.
 func (p *Pipeline) About() model.About {
-	a := model.About{Memory: p.source.Size}
+	a := model.About{Memory: p.source.Size + p.network.Memory()}
 	for _, v := range p.Signature().Inputs {
 		a.Inputs = append(a.Inputs, v.Name)
 	}
