@@ -283,12 +283,17 @@ func sorted(v reflect.Value) handler.Object {
 	return members
 }
 
-// fields returns a struct's exported fields under their json names, without those that its tags leave out.
+// fields returns a struct's exported fields under their json names, those of embedded structs among them, without those
+// that its tags leave out.
 func fields(v reflect.Value) handler.Object {
 	var members handler.Object
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		name, rest, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if nested := v.Field(i); field.Anonymous && name == "" && nested.Kind() == reflect.Struct {
+			members = append(members, fields(nested)...)
+			continue
+		}
 		if !field.IsExported() || name == "-" || strings.Contains(rest, "omitempty") && empty(v.Field(i)) {
 			continue
 		}

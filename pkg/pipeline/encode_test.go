@@ -29,6 +29,15 @@ func TestEncode(t *testing.T) {
 		Data   []float32 `json:"data"`
 		Left   *int      `json:"left,omitempty"`
 	}
+	type part struct {
+		Inner int `json:"inner"`
+	}
+	type whole struct {
+		Outer int `json:"outer"`
+		part
+
+		Last int `json:"last"`
+	}
 	tests := []struct {
 		name string
 		in   any
@@ -56,6 +65,7 @@ func TestEncode(t *testing.T) {
 		{"map by key", map[string]int{"b": 2, "a": 1}, "{\n  \"a\": 1,\n  \"b\": 2\n}"},
 		{"struct", record{Name: "n", Data: []float32{1.5}}, "{\n  \"name\": \"n\",\n  \"data\": [\n    1.5\n  ]\n}"},
 		{"pointer", &record{}, "{\n  \"name\": \"\",\n  \"data\": []\n}"},
+		{"embedded struct", whole{Outer: 1, part: part{Inner: 2}, Last: 3}, "{\n  \"outer\": 1,\n  \"inner\": 2,\n  \"last\": 3\n}"},
 		{"what knows its JSON", []any{json.RawMessage(`{"a":[1]}`)}, "[\n  {\n    \"a\": [\n      1\n    ]\n  }\n]"},
 		{"scalar tensor", made(t, nil, float32(2)), "2.0"},
 		{"tensor", made(t, []int64{2, 2}, float32(1), 2, 3, 4), "[\n  [\n    1.0,\n    2.0\n  ],\n  [\n    3.0,\n    4.0\n  ]\n]"},

@@ -14,29 +14,26 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// paramTopK is the parameter that says how many classes are answered.
-const paramTopK = "top_k"
-
 // Postprocess answers {label: probability} of the most probable classes, in falling order, or the best label alone.
 func (c classifier) Postprocess(_ context.Context, req *model.Request, out tensor.Named) (handler.Answer, error) {
 	scores, err := c.scores(out)
 	if err != nil {
 		return handler.Answer{}, err
 	}
-	k, err := c.topK(req, len(scores))
+	k, err := handler.TopK(req, cmp.Or(c.settings.TopK, defaultTopK), len(scores))
 	if err != nil {
 		return handler.Answer{}, err
 	}
 	probabilities := activate(c.settings.Activation, scores)
-	best := top(probabilities, k)
+	best := handler.Top(probabilities, k)
 	answer := handler.Answer{Tensors: tensor.Named{c.output: out[c.output]}}
 	if c.settings.Answer == answerClass {
-		answer.Value = bare(c.label(best[0]))
+		answer.Value = bare(handler.Label(c.labels, best[0]))
 		return answer, nil
 	}
 	object := make(handler.Object, len(best))
 	for i, class := range best {
-		object[i] = handler.Member{Key: c.label(class), Value: float32(probabilities[class])}
+		object[i] = handler.Member{Key: handler.Label(c.labels, class), Value: float32(probabilities[class])}
 	}
 	answer.Value = object
 	return answer, nil
@@ -61,27 +58,6 @@ func (c classifier) scores(out tensor.Named) ([]float32, error) {
 	return scores, nil
 }
 
-// topK returns how many of the classes are wanted: at most all of them.
-func (c classifier) topK(req *model.Request, classes int) (int, error) {
-	k := cmp.Or(c.settings.TopK, defaultTopK)
-	if raw, ok := req.Params[paramTopK]; ok {
-		asked, err := strconv.Atoi(raw)
-		if err != nil || asked < 1 {
-			return 0, fmt.Errorf("%w: parameter %s is %q, want a number from 1", fault.Invalid, paramTopK, raw)
-		}
-		k = asked
-	}
-	return min(k, classes), nil
-}
-
-// label returns a class's label, or its index where the model has no labels.
-func (c classifier) label(class int) string {
-	if class < len(c.labels) {
-		return c.labels[class]
-	}
-	return strconv.Itoa(class)
-}
-
 // bare returns a label as the JSON number that it spells, or as it is.
 func bare(label string) any {
 	if n, err := strconv.Atoi(label); err == nil && strconv.Itoa(n) == label {
@@ -90,81 +66,19 @@ func bare(label string) any {
 	return label
 }
 
-// distinct returns the labels with the index behind each that occurred before, as in "crane (517)": as keys of one object
-// they would hide each other.
-func distinct(labels []string) []string {
-	seen := make(map[string]bool, len(labels))
-	all := slices.Clone(labels)
-	for i, label := range all {
-		for seen[all[i]] {
-			all[i] = fmt.Sprintf("%s (%d)", label, i)
-			label = all[i]
-		}
-		seen[all[i]] = true
-	}
-	return all
-}
-
-// top returns the indices of the k greatest values, greatest first, equal ones in their order. A value that is not a
-// number goes last.
-func top(values []float64, k int) []int {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[b], values[a]) })
-	return order[:k]
-}
-
-// The activations: how probabilities are made of an output.
-const (
-	softmax    = "softmax"     // of logits
-	logSoftmax = "log_softmax" // the output is log-probabilities: the exponential of each
-	sigmoid    = "sigmoid"     // each class by itself
-	none       = "none"        // the output is probabilities
-	detect     = "detect"      // probabilities and log-probabilities are known by their sum, all else is logits
-)
+// detect is the activation of an output without a manifest: probabilities and log-probabilities are known by their sum, all
+// else is logits.
+const detect = "detect"
 
 func activate(activation string, scores []float32) []float64 {
-	wide := wide(scores)
-	switch activation {
-	case none:
-	case sigmoid:
-		logistic(wide)
-	case logSoftmax:
-		exponentials(wide)
-	case detect:
-		return activate(detected(wide), scores)
-	default:
-		normalise(wide)
+	all := wide(scores)
+	if activation == detect {
+		activation = detected(all)
 	}
-	return wide
-}
-
-// logistic is the sigmoid of each score.
-func logistic(scores []float64) {
-	for i, s := range scores {
-		scores[i] = 1 / (1 + math.Exp(-s))
+	if change := handler.Activation(activation); change != nil {
+		change(all)
 	}
-}
-
-// exponentials turns log-probabilities into probabilities.
-func exponentials(scores []float64) {
-	for i, s := range scores {
-		scores[i] = math.Exp(s)
-	}
-}
-
-// normalise is the softmax, shifted by the greatest value so that nothing overflows.
-func normalise(scores []float64) {
-	greatest, sum := slices.Max(scores), 0.0
-	for i, s := range scores {
-		scores[i] = math.Exp(s - greatest)
-		sum += scores[i]
-	}
-	for i := range scores {
-		scores[i] /= sum
-	}
+	return all
 }
 
 // detected tells which activation an output without a manifest needs: 1e-3 is far above the rounding of a softmax in
@@ -178,9 +92,9 @@ func detected(scores []float64) string {
 	}
 	switch {
 	case !negative && math.Abs(sum-1) < 1e-3:
-		return none
+		return handler.None
 	case slices.Max(scores) <= 0 && math.Abs(exponential-1) < 1e-3:
-		return logSoftmax
+		return handler.LogSoftmax
 	}
-	return softmax
+	return handler.Softmax
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"slices"
 
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -65,7 +64,7 @@ func New(env handler.Env) (handler.Handler, error) {
 	if c.output, err = c.pickOutput(signature.Outputs); err != nil {
 		return nil, err
 	}
-	c.labels = distinct(env.Labels)
+	c.labels = handler.Distinct(env.Labels)
 	if err := c.check(signature.Outputs); err != nil {
 		return nil, err
 	}
@@ -93,17 +92,10 @@ func (c *classifier) check(outputs []engine.Value) error {
 	if c.settings.TopK < 0 {
 		return fmt.Errorf("%w: handler setting topK is %d, want at least 1", fault.BadModel, c.settings.TopK)
 	}
-	if err := oneOf("answer", c.settings.Answer, answerDefault, answerClass); err != nil {
+	if err := handler.OneOf("answer", c.settings.Answer, answerDefault, answerClass); err != nil {
 		return err
 	}
-	return oneOf("activation", c.settings.Activation, softmax, logSoftmax, sigmoid, none, detect)
-}
-
-func oneOf(setting, value string, known ...string) error {
-	if value == "" || slices.Contains(known, value) {
-		return nil
-	}
-	return fmt.Errorf("%w: handler setting %s is %q%s (known: %v)", fault.BadModel, setting, value, nearest.Hint(value, known), known)
+	return handler.OneOf("activation", c.settings.Activation, handler.Softmax, handler.LogSoftmax, handler.Sigmoid, handler.None, detect)
 }
 
 func (c *classifier) pickOutput(outputs []engine.Value) (string, error) {
@@ -121,7 +113,7 @@ func (c *classifier) pickOutput(outputs []engine.Value) (string, error) {
 // Preprocess makes the network's input of a picture, or takes it as it is where the request carries a tensor or JSON
 // lists.
 func (c classifier) Preprocess(ctx context.Context, req *model.Request) (tensor.Named, error) {
-	if err := handler.CheckParams(req, paramTopK); err != nil {
+	if err := handler.CheckParams(req, handler.ParamTopK); err != nil {
 		return nil, err
 	}
 	content, err := handler.ReadInput(req, c.input)

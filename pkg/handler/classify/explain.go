@@ -23,19 +23,7 @@ func (c *classifier) explainer(e *explain.Explainer) (*explain.Explainer, error)
 		opts.Layout = explain.ChannelsLast
 	}
 	opts.Pixels = &explain.Pixels{Scale: float64(o.Scale), Mean: wide(o.Mean), Std: wide(o.Std)}
-	switch c.settings.Activation {
-	case "", softmax:
-		opts.Output = explain.OutputLogits
-		opts.Probabilities = normalise
-	case logSoftmax:
-		opts.Output = "log_probabilities"
-		opts.Probabilities = exponentials
-	case sigmoid:
-		opts.Output = explain.OutputLogits
-		opts.Probabilities = logistic
-	case none:
-		opts.Output = explain.OutputProbabilities
-	}
+	handler.Activated(&opts, c.settings.Activation)
 	return explain.New(opts)
 }
 

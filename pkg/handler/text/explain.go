@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -20,15 +18,7 @@ import (
 func (c *classifier) explainer(e *explain.Explainer) (*explain.Explainer, error) {
 	opts := e.Network()
 	opts.Labels = c.labels
-	opts.Probabilities = c.activation()
-	switch c.settings.Activation {
-	case "", softmax, sigmoid:
-		opts.Output = explain.OutputLogits
-	case logSoftmax:
-		opts.Output = "log_probabilities"
-	case none:
-		opts.Output = explain.OutputProbabilities
-	}
+	handler.Activated(&opts, c.settings.Activation)
 	return explain.New(opts)
 }
 
@@ -37,6 +27,15 @@ type words struct {
 	Words       []string  `json:"words"`
 	Importances []float32 `json:"importances"`
 	Delta       *float32  `json:"delta"` // null for a method that does not claim completeness
+}
+
+// full is a report with the tokens.
+type full struct {
+	explain.Report
+
+	Words       []string  `json:"words"`
+	Importances []float32 `json:"importances"`
+	Offsets     [][2]int  `json:"offsets"` // where the tokens are in the text, in bytes
 }
 
 // Explain answers how much each token of the text counts.
@@ -72,8 +71,7 @@ func (c *classifier) Explain(ctx context.Context, req *model.Request, in tensor.
 	}
 	answer := handler.Answer{Value: plain, Header: x.Header()}
 	if params.Detail == explain.DetailFull {
-		answer.Value = append(members(x.Report()), handler.Member{Key: "words", Value: plain.Words},
-			handler.Member{Key: "importances", Value: plain.Importances}, handler.Member{Key: "offsets", Value: offsets(e)})
+		answer.Value = full{Report: x.Report(), Words: plain.Words, Importances: plain.Importances, Offsets: offsets(e)}
 	}
 	return answer, nil
 }
@@ -151,25 +149,11 @@ func (c *classifier) warn(x *explain.Explanation, req *model.Request) error {
 
 // offsets returns where the tokens that do not only fill up are in the text, in bytes.
 func offsets(e tokenize.Encoding) [][2]int {
-	var all [][2]int
+	all := [][2]int{}
 	for i, at := range e.Offsets {
 		if e.Mask[i] != 0 {
 			all = append(all, at)
 		}
-	}
-	return all
-}
-
-// members returns the members that a report has as JSON, for more to follow.
-func members(report explain.Report) handler.Object {
-	var all handler.Object
-	v := reflect.ValueOf(report)
-	for i := range v.NumField() {
-		name, rest, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if rest == "omitempty" && v.Field(i).IsZero() {
-			continue
-		}
-		all = append(all, handler.Member{Key: name, Value: v.Field(i).Interface()})
 	}
 	return all
 }

@@ -59,7 +59,7 @@ type classifier struct {
 
 // New builds a text classifier for a network of token numbers. It is a handler.Factory.
 func New(env handler.Env) (handler.Handler, error) {
-	c := &classifier{Base: handler.Base{Env: env}, labels: distinct(env.Labels)}
+	c := &classifier{Base: handler.Base{Env: env}, labels: handler.Distinct(env.Labels)}
 	if err := handler.Configure(env.Config, &c.settings); err != nil {
 		return nil, err
 	}
@@ -95,17 +95,10 @@ func (c *classifier) check() error {
 			return fmt.Errorf("%w: handler setting %s is %d, want from 1 to %d", fault.BadModel, s.name, s.value, s.most)
 		}
 	}
-	if err := oneOf("tooLong", c.settings.TooLong, tooLongTruncate, tooLongRefuse); err != nil {
+	if err := handler.OneOf("tooLong", c.settings.TooLong, tooLongTruncate, tooLongRefuse); err != nil {
 		return err
 	}
-	return oneOf("activation", c.settings.Activation, softmax, logSoftmax, sigmoid, none)
-}
-
-func oneOf(setting, value string, known ...string) error {
-	if value == "" || slices.Contains(known, value) {
-		return nil
-	}
-	return fmt.Errorf("%w: handler setting %s is %q%s (known: %v)", fault.BadModel, setting, value, nearest.Hint(value, known), known)
+	return handler.OneOf("activation", c.settings.Activation, handler.Softmax, handler.LogSoftmax, handler.Sigmoid, handler.None)
 }
 
 func (c *classifier) pickOutput(outputs []engine.Value) (string, error) {
@@ -184,7 +177,7 @@ func (c *classifier) longest(files fs.FS, t *tokenize.Tokenizer) int {
 
 // Preprocess makes the network's inputs of a text, or takes them as they are where the request carries tensors.
 func (c *classifier) Preprocess(_ context.Context, req *model.Request) (tensor.Named, error) {
-	if err := handler.CheckParams(req, paramTopK); err != nil {
+	if err := handler.CheckParams(req, handler.ParamTopK); err != nil {
 		return nil, err
 	}
 	if given, ok, err := c.tensors(req); ok || err != nil {
