@@ -27,36 +27,53 @@ const (
 // Terminal writes the map as lines of cells, and a line that says how to read them. A cell is taken to be twice as high
 // as it is wide. It returns what writing to w returns.
 func (m Map) Terminal(w io.Writer, opts TerminalOptions) error {
-	columns, lines := opts.cells(m.width, m.height)
-	if m.height > 1 { // neighbours in a list have little to do with each other
-		m = m.smoothed()
-	}
 	var out strings.Builder
+	lines, _ := m.lines(opts)
+	for _, line := range lines {
+		fmt.Fprintln(&out, strings.TrimRight(line, " "))
+	}
 	if opts.TrueColour {
-		small := m.resized(columns, 2*lines).scaled()
-		blocks(&out, columns, lines, func(x, y int) color.RGBA { return night(small.values[y*columns+x]).opaque() })
 		m.legendInColour(&out)
 	} else {
-		small := m.resized(columns, lines).scaled()
-		for y := range lines {
-			line := make([]byte, columns)
-			for x := range line {
-				line[x] = letter(small.values[y*columns+x])
-			}
-			fmt.Fprintln(&out, strings.TrimRight(string(line), " "))
-		}
 		m.legend(&out)
 	}
 	return write(w, out.String())
 }
 
+// lines returns the map as lines of cells, and how many cells each has.
+func (m Map) lines(opts TerminalOptions) (all []string, columns int) {
+	columns, lines := opts.cells(m.width, m.height)
+	if m.height > 1 { // neighbours in a list have little to do with each other
+		m = m.smoothed()
+	}
+	if opts.TrueColour {
+		small := m.resized(columns, 2*lines).scaled()
+		return blocks(columns, lines, func(x, y int) color.RGBA { return night(small.values[y*columns+x]).opaque() }), columns
+	}
+	small := m.resized(columns, lines).scaled()
+	for y := range lines {
+		line := make([]byte, columns)
+		for x := range line {
+			line[x] = letter(small.values[y*columns+x])
+		}
+		all = append(all, string(line))
+	}
+	return all, columns
+}
+
 // Blocks writes a picture, an overlay for one, as lines of block characters in 24-bit colours: each is two pixels, one
 // above the other. opts.TrueColour is taken for granted. It returns what writing to w returns.
 func Blocks(w io.Writer, picture image.Image, opts TerminalOptions) error {
-	bounds := picture.Bounds()
-	if bounds.Empty() {
+	if picture.Bounds().Empty() {
 		return nil
 	}
+	lines, _ := pictureLines(picture, opts)
+	return write(w, strings.Join(lines, "\n")+"\n")
+}
+
+// pictureLines returns a picture that is not empty as lines of cells, and how many cells each has.
+func pictureLines(picture image.Image, opts TerminalOptions) (all []string, columns int) {
+	bounds := picture.Bounds()
 	columns, lines := opts.cells(bounds.Dx(), bounds.Dy())
 	var channels [3]Map
 	for c := range channels {
@@ -73,12 +90,10 @@ func Blocks(w io.Writer, picture image.Image, opts TerminalOptions) error {
 	for c := range channels {
 		channels[c] = channels[c].resized(columns, 2*lines)
 	}
-	var out strings.Builder
-	blocks(&out, columns, lines, func(x, y int) color.RGBA {
+	return blocks(columns, lines, func(x, y int) color.RGBA {
 		i := y*columns + x
 		return shade{channels[0].values[i], channels[1].values[i], channels[2].values[i]}.opaque()
-	})
-	return write(w, out.String())
+	}), columns
 }
 
 // cells returns how many columns and lines a picture of that size takes.
@@ -98,14 +113,18 @@ func (o TerminalOptions) cells(width, height int) (columns, lines int) {
 	return columns, lines
 }
 
-// blocks writes cells of two pixels each: the foreground is the upper one, the background the lower one.
-func blocks(out *strings.Builder, columns, lines int, at func(x, y int) color.RGBA) {
+// blocks returns lines of cells of two pixels each: the foreground is the upper one, the background the lower one.
+func blocks(columns, lines int, at func(x, y int) color.RGBA) []string {
+	all := make([]string, lines)
 	for y := range lines {
+		var line strings.Builder
 		for x := range columns {
-			cell(out, at(x, 2*y), at(x, 2*y+1))
+			cell(&line, at(x, 2*y), at(x, 2*y+1))
 		}
-		out.WriteString("\x1b[0m\n")
+		line.WriteString("\x1b[0m")
+		all[y] = line.String()
 	}
+	return all
 }
 
 func cell(out *strings.Builder, upper, lower color.RGBA) {
