@@ -98,7 +98,9 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 
 // explainer returns what explains the model. Its gradient is made when it is first asked for.
 func (p *Pipeline) explainer(session engine.Session, labels []string, opts Options) (_ *explain.Explainer, err error) {
-	guard := func(s engine.Session) engine.Session { return opts.Gate.Guard(s, engine.Explanation, opts.Engine.IntraOpThreads) }
+	guard := func(s engine.Session) engine.Session {
+		return opts.Gate.Guard(s, engine.Explanation, opts.Engine.IntraOpThreads)
+	}
 	guarded := guard(session)
 	p.network, err = explain.NewNetwork(explain.NetworkOptions{
 		Path: p.source.Weights(), Session: guarded, Open: opts.Open, Engine: opts.Engine, Guard: guard,
