@@ -112,8 +112,8 @@ func (c *call) header(r *http.Request) map[string][]string {
 // fields tells parameters and inputs apart.
 type fields struct{ params, inputs []string }
 
-// maxParam is how long a parameter's value may be.
-const maxParam = 4096
+// MaxParam is how long a parameter's value may be.
+const MaxParam = 4096
 
 // fromQuery returns the parameters of a query, of each the first value.
 func (f fields) fromQuery(query api.Fields) (map[string]string, error) {
@@ -153,8 +153,8 @@ func (f fields) split(all []model.Input, base map[string]string) ([]model.Input,
 
 // set sets a parameter that is not set yet.
 func set(params *map[string]string, name, value string) error {
-	if len(value) > maxParam {
-		return fmt.Errorf("%w: the parameter %s has %d bytes, at most %d are taken", fault.TooLarge, name, len(value), maxParam)
+	if len(value) > MaxParam {
+		return fmt.Errorf("%w: the parameter %s has %d bytes, at most %d are taken", fault.TooLarge, name, len(value), MaxParam)
 	}
 	if *params == nil {
 		*params = map[string]string{}
