@@ -122,12 +122,12 @@ func (w *watch) HandleRPC(ctx context.Context, what stats.RPCStats) {
 	}
 	method, _ := ctx.Value(methodKey{}).(string)
 	code, took := codeOf(end.Error), end.EndTime.Sub(end.BeginTime)
-	if w.observe != nil {
-		w.observe(method, code, took)
-	}
 	if w.access != nil && w.access.Enabled(ctx, slog.LevelInfo) {
 		w.access.LogAttrs(ctx, slog.LevelInfo, "access",
 			slog.String("line", accessLine(ctx, method, code, took)), slog.String("request", api.RequestID(ctx)))
+	}
+	if w.observe != nil {
+		w.observe(method, code, took)
 	}
 }
 
