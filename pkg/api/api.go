@@ -1,5 +1,5 @@
-// Package api is the wire that the HTTP APIs share: JSON bodies in TorchServe's layout, the one table between failures
-// and statuses, and what wraps every request. The routes are in the packages below.
+// Package api is the wire that the APIs share: JSON bodies in TorchServe's layout, the one table between failures and the
+// statuses of HTTP and of gRPC, and what wraps every HTTP request. The routes and the services are in the packages below.
 package api
 
 import (
@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 )
@@ -19,43 +21,50 @@ import (
 // HandlerFunc answers a request. It writes nothing when it returns an error.
 type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 
-// status is the table of failures: the HTTP status, and the type that stands in the body.
-func status(kind fault.Kind) (code int, name string) {
+// status is a line of the table of failures: the HTTP status, the gRPC status, and the type that stands in the body.
+type status struct {
+	http int
+	rpc  codes.Code
+	name string
+}
+
+// statusOf is the table of failures.
+func statusOf(kind fault.Kind) status {
 	switch kind {
 	case fault.Invalid:
-		return http.StatusBadRequest, "BadRequestException"
+		return status{http.StatusBadRequest, codes.InvalidArgument, "BadRequestException"}
 	case fault.TooLarge:
-		return http.StatusRequestEntityTooLarge, "RequestTooLargeException"
+		return status{http.StatusRequestEntityTooLarge, codes.ResourceExhausted, "RequestTooLargeException"}
 	case fault.Unsupported:
-		return http.StatusNotImplemented, "UnsupportedException"
+		return status{http.StatusNotImplemented, codes.Unimplemented, "UnsupportedException"}
 	case fault.NotFound:
-		return http.StatusNotFound, "ResourceNotFoundException"
+		return status{http.StatusNotFound, codes.NotFound, "ResourceNotFoundException"}
 	case fault.NoModel:
-		return http.StatusNotFound, "ModelNotFoundException"
+		return status{http.StatusNotFound, codes.NotFound, "ModelNotFoundException"}
 	case fault.NoVersion:
-		return http.StatusNotFound, "ModelVersionNotFoundException"
+		return status{http.StatusNotFound, codes.NotFound, "ModelVersionNotFoundException"}
 	case fault.DefaultVersion:
-		return http.StatusForbidden, "InvalidModelVersionException"
+		return status{http.StatusForbidden, codes.FailedPrecondition, "InvalidModelVersionException"}
 	case fault.BadModel:
-		return http.StatusBadRequest, "InvalidModelException"
+		return status{http.StatusBadRequest, codes.InvalidArgument, "InvalidModelException"}
 	case fault.Download:
-		return http.StatusBadRequest, "DownloadArchiveException"
+		return status{http.StatusBadRequest, codes.InvalidArgument, "DownloadArchiveException"}
 	case fault.Unauthorized:
-		return http.StatusUnauthorized, "InvalidKeyException"
+		return status{http.StatusUnauthorized, codes.Unauthenticated, "InvalidKeyException"}
 	case fault.NotAllowed:
-		return http.StatusMethodNotAllowed, "MethodNotAllowedException"
+		return status{http.StatusMethodNotAllowed, codes.PermissionDenied, "MethodNotAllowedException"}
 	case fault.Conflict:
-		return http.StatusConflict, "ConflictStatusException"
+		return status{http.StatusConflict, codes.AlreadyExists, "ConflictStatusException"}
 	case fault.Unavailable:
-		return http.StatusServiceUnavailable, "ServiceUnavailableException"
+		return status{http.StatusServiceUnavailable, codes.Unavailable, "ServiceUnavailableException"}
 	case fault.Timeout:
-		return http.StatusRequestTimeout, "RequestTimeoutException"
+		return status{http.StatusRequestTimeout, codes.DeadlineExceeded, "RequestTimeoutException"}
 	case fault.Canceled:
-		return statusCanceled, "CanceledException"
+		return status{statusCanceled, codes.Canceled, "CanceledException"}
 	case fault.Internal:
-		return http.StatusInternalServerError, "InternalServerException"
+		return status{http.StatusInternalServerError, codes.Internal, "InternalServerException"}
 	}
-	return http.StatusInternalServerError, "InternalServerException"
+	return status{http.StatusInternalServerError, codes.Internal, "InternalServerException"}
 }
 
 // statusCanceled is the status of a request whose caller went away; nginx's, as none is standard.
@@ -66,6 +75,19 @@ type body struct {
 	Code    int    `json:"code"`
 	Type    string `json:"type"`
 	Message string `json:"message,omitempty"`
+}
+
+// Failure is how an error stands on the wire of gRPC.
+type Failure struct {
+	Code    codes.Code
+	Type    string // as in a body of HTTP
+	Message string
+}
+
+// FailureOf returns how an error stands on the wire of gRPC. Of a defect the caller is told the request's ID alone.
+func FailureOf(err error, id string) Failure {
+	s := statusOf(fault.Of(err))
+	return Failure{s.rpc, s.name, message(err, id)}
 }
 
 // Words gives a failure the message that stands on the wire, and keeps its kind.
@@ -137,27 +159,39 @@ func message(err error, id string) string {
 	return err.Error()
 }
 
-// WriteJSON writes v in TorchServe's layout: two spaces a level, a line's end at the end, no HTML escapes.
-func WriteJSON(w http.ResponseWriter, code int, v any) error {
+// JSON returns v in TorchServe's layout: two spaces a level, a line's end at the end, no HTML escapes.
+func JSON(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// WriteJSON writes v as [JSON] has it.
+func WriteJSON(w http.ResponseWriter, code int, v any) error {
+	text, err := JSON(v)
+	if err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(out.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(code)
-	_, _ = w.Write(out.Bytes()) // a caller that has gone needs no answer
+	_, _ = w.Write(text) // a caller that has gone needs no answer
 	return nil
+}
+
+// Status is the body of what says no more than how it went.
+type Status struct {
+	Status string `json:"status"`
 }
 
 // WriteStatus writes {"status": text}.
 func WriteStatus(w http.ResponseWriter, code int, text string) error {
-	return WriteJSON(w, code, struct {
-		Status string `json:"status"`
-	}{text})
+	return WriteJSON(w, code, Status{text})
 }
 
 // maxError bounds what is read of an error's body.
@@ -195,11 +229,11 @@ func (t *told) Unwrap() error { return t.kind }
 func kindOf(code int, name string) fault.Kind {
 	byCode, found := fault.Internal, false
 	for kind := fault.Internal; kind <= fault.Canceled; kind++ {
-		c, n := status(kind)
-		if n == name {
+		s := statusOf(kind)
+		if s.name == name {
 			return kind
 		}
-		if c == code && !found {
+		if s.http == code && !found {
 			byCode, found = kind, true
 		}
 	}

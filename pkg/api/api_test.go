@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -37,27 +38,28 @@ func failing(err error) api.HandlerFunc {
 type row struct {
 	kind fault.Kind
 	code int
+	rpc  codes.Code
 	name string
 }
 
 func table() []row {
 	return []row{
-		{fault.Internal, 500, "InternalServerException"},
-		{fault.Invalid, 400, "BadRequestException"},
-		{fault.TooLarge, 413, "RequestTooLargeException"},
-		{fault.Unsupported, 501, "UnsupportedException"},
-		{fault.NotFound, 404, "ResourceNotFoundException"},
-		{fault.NoModel, 404, "ModelNotFoundException"},
-		{fault.NoVersion, 404, "ModelVersionNotFoundException"},
-		{fault.DefaultVersion, 403, "InvalidModelVersionException"},
-		{fault.BadModel, 400, "InvalidModelException"},
-		{fault.Download, 400, "DownloadArchiveException"},
-		{fault.Unauthorized, 401, "InvalidKeyException"},
-		{fault.NotAllowed, 405, "MethodNotAllowedException"},
-		{fault.Conflict, 409, "ConflictStatusException"},
-		{fault.Unavailable, 503, "ServiceUnavailableException"},
-		{fault.Timeout, 408, "RequestTimeoutException"},
-		{fault.Canceled, 499, "CanceledException"},
+		{fault.Internal, 500, codes.Internal, "InternalServerException"},
+		{fault.Invalid, 400, codes.InvalidArgument, "BadRequestException"},
+		{fault.TooLarge, 413, codes.ResourceExhausted, "RequestTooLargeException"},
+		{fault.Unsupported, 501, codes.Unimplemented, "UnsupportedException"},
+		{fault.NotFound, 404, codes.NotFound, "ResourceNotFoundException"},
+		{fault.NoModel, 404, codes.NotFound, "ModelNotFoundException"},
+		{fault.NoVersion, 404, codes.NotFound, "ModelVersionNotFoundException"},
+		{fault.DefaultVersion, 403, codes.FailedPrecondition, "InvalidModelVersionException"},
+		{fault.BadModel, 400, codes.InvalidArgument, "InvalidModelException"},
+		{fault.Download, 400, codes.InvalidArgument, "DownloadArchiveException"},
+		{fault.Unauthorized, 401, codes.Unauthenticated, "InvalidKeyException"},
+		{fault.NotAllowed, 405, codes.PermissionDenied, "MethodNotAllowedException"},
+		{fault.Conflict, 409, codes.AlreadyExists, "ConflictStatusException"},
+		{fault.Unavailable, 503, codes.Unavailable, "ServiceUnavailableException"},
+		{fault.Timeout, 408, codes.DeadlineExceeded, "RequestTimeoutException"},
+		{fault.Canceled, 499, codes.Canceled, "CanceledException"},
 	}
 }
 
@@ -85,11 +87,17 @@ func TestKinds(t *testing.T) {
 			if got := w.Header().Get("Content-Length"); got != strconv.Itoa(len(body)) {
 				t.Errorf("Content-Length %q of %d bytes", got, len(body))
 			}
+			id := w.Header().Get("X-Request-Id")
+			failure := api.FailureOf(fmt.Errorf("%w: <é> & \"x\"", want.kind), id)
+			told, _ := strconv.Unquote(`"` + message + `"`)
+			if diff := cmp.Diff(api.Failure{Code: want.rpc, Type: want.name, Message: told}, failure); diff != "" {
+				t.Errorf("over gRPC (-want +got):\n%s", diff)
+			}
 			back := readError(w)
 			if fault.Of(back) != want.kind {
 				t.Errorf("read back: %v, of kind %v", back, fault.Of(back))
 			}
-			if told, _ := strconv.Unquote(`"` + message + `"`); back.Error() != told {
+			if back.Error() != told {
 				t.Errorf("read back: %q, want %q", back, told)
 			}
 		})

@@ -54,15 +54,15 @@ type wrapped struct {
 
 // ServeHTTP answers one request.
 func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start, id := time.Now(), newID()
-	r = r.WithContext(context.WithValue(r.Context(), idKey{}, id))
+	start, ctx := time.Now(), WithRequestID(r.Context())
+	r = r.WithContext(ctx)
 	out := &recorder{ResponseWriter: w}
 	defer h.finish(out, r, start)
 	header := out.Header()
 	for name, values := range h.header {
 		header[name] = values
 	}
-	header["X-Request-Id"] = []string{id}
+	header["X-Request-Id"] = []string{RequestID(ctx)}
 	if err := h.answer(out, r); err != nil {
 		h.fail(out, r, err)
 	}
@@ -117,8 +117,8 @@ func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 		header.Set("WWW-Authenticate", "Bearer")
 	default:
 	}
-	code, name := status(kind)
-	_ = WriteJSON(w, code, body{Code: code, Type: name, Message: message(err, id)}) // strings and a number always encode
+	s := statusOf(kind)
+	_ = WriteJSON(w, s.http, body{Code: s.http, Type: s.name, Message: message(err, id)}) // strings and a number always encode
 }
 
 // call turns a panic into an error. [http.ErrAbortHandler] goes on, as net/http wants it.
@@ -187,7 +187,12 @@ func (w *recorder) status() int {
 
 type idKey struct{}
 
-// RequestID returns the ID that Wrap gave the request of ctx; "" for none.
+// WithRequestID gives the request of ctx a fresh ID.
+func WithRequestID(ctx context.Context) context.Context {
+	return context.WithValue(ctx, idKey{}, newID())
+}
+
+// RequestID returns the ID that Wrap or [WithRequestID] gave the request of ctx; "" for none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(idKey{}).(string)
 	return id

@@ -348,28 +348,25 @@ func lastOf(names []string) string {
 }
 
 // Cut cuts the network at a tensor.
-func (f *netFunction) Cut(ctx context.Context, name string, input, baseline tensor.Named) (Differentiable, tensor.Named, tensor.Named, string, error) {
-	name, err := f.inner(ctx, name, true)
-	if err != nil {
+func (f *netFunction) Cut(ctx context.Context, name string, input, baseline tensor.Named) (after Differentiable, x, b tensor.Named, cut string, err error) { //nolint:revive // Cutter's results
+	if cut, err = f.inner(ctx, name, true); err != nil {
 		return nil, nil, nil, "", err
 	}
-	x, err := f.before(ctx, name, input)
-	if err != nil {
+	if x, err = f.before(ctx, cut, input); err != nil {
 		return nil, nil, nil, "", err
 	}
 	whole := maps.Clone(input)
 	maps.Copy(whole, baseline)
-	b, err := f.before(ctx, name, whole)
-	if err != nil {
+	if b, err = f.before(ctx, cut, whole); err != nil {
 		return nil, nil, nil, "", err
 	}
-	after := &cutFunction{planned{netFunction: f, aim: aim{cut: name}}}
-	o, done, err := f.gradient(ctx, after.aim)
+	behind := &cutFunction{planned{netFunction: f, aim: aim{cut: cut}}}
+	o, done, err := f.gradient(ctx, behind.aim)
 	if err != nil {
 		return nil, nil, nil, "", err
 	}
 	defer done()
-	return after, taken(o.session, x), taken(o.session, b), name, nil
+	return behind, taken(o.session, x), taken(o.session, b), cut, nil
 }
 
 // before returns a row with the tensor at which the network is cut.

@@ -43,6 +43,14 @@ func writeResize(b *builder, n *onnx.Node) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(axes, func(a sampling) bool { return a.out == 0 }) { // a product over nothing is not always zero
+		blank, err := b.blank(x)
+		if err != nil {
+			return err
+		}
+		b.add(x, blank)
+		return nil
+	}
 	matrices, blocks := map[int][]float64{}, true
 	for i, a := range axes {
 		if a.in == a.out && a.scale == 1 {

@@ -78,6 +78,17 @@ func TestResizeBlocks(t *testing.T) {
 	check(t, s)
 }
 
+// TestResizeToNothing shrinks an axis away: the gradient is zero, and no product over nothing.
+func TestResizeToNothing(t *testing.T) {
+	t.Parallel()
+	a := attrs{"mode": onnx.String("linear"), "axes": onnx.Ints(2, 3), "keep_aspect_ratio_policy": onnx.String("not_larger")}
+	s := subject{linear: true, graph: at(19, one("Resize", a, []int64{-1, 1, 2, 6}, constants{"s": vector(1, 1)}, "", "", "s"))}
+	if got := count(build(t, s).Model); got["MatMul"] != 0 || got["ConstantOfShape"] != 1 {
+		t.Errorf("operators %v, want zeros", got)
+	}
+	check(t, s)
+}
+
 func TestResizeRefusals(t *testing.T) {
 	t.Parallel()
 	scales := constants{"s": onnx.Of([]float32{1, 1, 2, 2}, 4), "roi": onnx.Of([]float32{0, 0, 0, 0, 1, 1, 1, 1}, 8)}

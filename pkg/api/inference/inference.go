@@ -49,9 +49,6 @@ func New(models Models, opts Options) http.Handler {
 	if opts.API.MaxBody == 0 {
 		opts.API.MaxBody = DefaultMaxBody
 	}
-	if opts.Inputs == nil {
-		opts.Inputs = func(model.Ref) []string { return nil }
-	}
 	if opts.DefaultModel == nil {
 		opts.DefaultModel = func() (string, bool) { return "", false }
 	}
@@ -114,11 +111,13 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 	if inputs, err = s.name(c, query, inputs); err != nil {
 		return err
 	}
-	q, err := s.question(r, c, query, latest(inputs))
-	if err != nil {
-		return err
+	q := Question{Ref: c.ref, Mode: c.mode, Inputs: latest(inputs), Header: c.header(r)}
+	if !c.query { // where the query has inputs too, it is among them
+		if q.Params, err = (fields{params: s.Params}).fromQuery(query); err != nil {
+			return err
+		}
 	}
-	resp, err := q.answer(r.Context(), s.models)
+	resp, err := Asker{s.models, s.Params, s.Inputs}.Ask(r.Context(), q)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func members(text []byte) map[string]json.RawMessage {
 const together = 32
 
 // answerAll asks all instances and joins the answers in their order. One that fails fails the call.
-func (q *question) answerAll(ctx context.Context, models model.Predictor) (*model.Response, error) {
+func (q *requests) answerAll(ctx context.Context, models model.Predictor) (*model.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make([]*model.Response, len(q.reqs))
@@ -156,7 +156,7 @@ func (q *question) answerAll(ctx context.Context, models model.Predictor) (*mode
 }
 
 // first returns the failure of the first instance that failed by itself, or else of the first that was stopped.
-func (q *question) first(failures []error) error {
+func (q *requests) first(failures []error) error {
 	var stopped error
 	for i, err := range failures {
 		switch {
@@ -182,7 +182,7 @@ func predict(ctx context.Context, models model.Predictor, ref model.Ref, req *mo
 
 // join makes one answer of several, in the layout that each has alone. An answer that is not JSON is a file in base64.
 // A header is kept where all have the same.
-func (q *question) join(answers []*model.Response) *model.Response {
+func (q *requests) join(answers []*model.Response) *model.Response {
 	key := "predictions"
 	if q.reqs[0].Mode == model.ModeExplain {
 		key = "explanations"

@@ -13,28 +13,52 @@ import (
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// question is what one HTTP request asks a model: one thing, or with instances several.
-type question struct {
+// Question is what one call asks a model, whichever protocol it comes by.
+type Question struct {
+	Ref    model.Ref
+	Mode   model.Mode
+	Inputs []model.Input       // and parameters, by the names that Asker tells apart
+	Params map[string]string   // these go before those among the inputs
+	Header map[string][]string // what the handler may see; see [Visible]
+}
+
+// Asker makes requests of questions, and asks them. It is safe for concurrent use.
+type Asker struct {
+	Models model.Predictor
+	Params []string                     // as in [Options]
+	Inputs func(ref model.Ref) []string // as in [Options]
+}
+
+// Ask asks a question: one thing, or with instances several, whose answers it joins. The request's ID is that of ctx.
+func (a Asker) Ask(ctx context.Context, q Question) (*model.Response, error) {
+	made, err := a.requests(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if made.instances {
+		return made.answerAll(ctx, a.Models)
+	}
+	return a.Models.Predict(ctx, made.ref, made.reqs[0])
+}
+
+// requests are what one question asks a model: one thing, or with instances several.
+type requests struct {
 	ref       model.Ref
 	reqs      []*model.Request
 	instances bool
 }
 
-// question makes the model's requests.
-func (s *service) question(r *http.Request, c *call, query api.Fields, inputs []model.Input) (*question, error) {
-	given := fields{params: s.Params, inputs: s.Inputs(c.ref)}
-	var params map[string]string
-	var err error
-	if !c.query { // where the query has inputs too, it is among them
-		if params, err = given.fromQuery(query); err != nil {
-			return nil, err
-		}
+func (a Asker) requests(ctx context.Context, ask Question) (*requests, error) {
+	given := fields{params: a.Params}
+	if a.Inputs != nil {
+		given.inputs = a.Inputs(ask.Ref)
 	}
-	if inputs, params, err = given.split(inputs, params); err != nil {
+	inputs, params, err := given.split(ask.Inputs, ask.Params)
+	if err != nil {
 		return nil, err
 	}
-	request := &model.Request{ID: api.RequestID(r.Context()), Mode: c.mode, Inputs: inputs, Params: params, Header: c.header(r)}
-	q := &question{ref: c.ref, reqs: []*model.Request{request}}
+	request := &model.Request{ID: api.RequestID(ctx), Mode: ask.Mode, Inputs: inputs, Params: params, Header: ask.Header}
+	q := &requests{ref: ask.Ref, reqs: []*model.Request{request}}
 	if len(inputs) != 1 {
 		return q, nil
 	}
@@ -55,32 +79,30 @@ func (s *service) question(r *http.Request, c *call, query api.Fields, inputs []
 }
 
 // at names the instance that an error is about.
-func (q *question) at(i int, err error) error {
+func (q *requests) at(i int, err error) error {
 	if !q.instances {
 		return err
 	}
 	return fmt.Errorf("instance %d: %w", i, err)
 }
 
-// answer asks the model.
-func (q *question) answer(ctx context.Context, models model.Predictor) (*model.Response, error) {
-	if q.instances {
-		return q.answerAll(ctx, models)
-	}
-	return models.Predict(ctx, q.ref, q.reqs[0])
-}
-
-// header is what the handler may see of a request's: neither who asks, nor what would say that this is an explanation or
-// a description, which the route alone does.
-func (c *call) header(r *http.Request) map[string][]string {
-	seen := make(map[string][]string, len(r.Header)+1)
-	for name, values := range r.Header {
+// Visible returns what the handler may see of a call's headers, whose names are in canonical form: neither who asks, nor
+// what would say that this is an explanation or a description, which the call alone does.
+func Visible(all map[string][]string) map[string][]string {
+	seen := make(map[string][]string, len(all)+1)
+	for name, values := range all {
 		switch name {
 		case "Authorization", "Proxy-Authorization", "Explain", "Describe", "Url_path":
 		default:
 			seen[name] = values
 		}
 	}
+	return seen
+}
+
+// header is what the handler may see of a request's.
+func (c *call) header(r *http.Request) map[string][]string {
+	seen := Visible(r.Header)
 	if c.tellRest {
 		seen["url_path"] = []string{c.rest}
 	}
@@ -90,8 +112,8 @@ func (c *call) header(r *http.Request) map[string][]string {
 // fields tells parameters and inputs apart.
 type fields struct{ params, inputs []string }
 
-// maxParam is how long a parameter's value may be.
-const maxParam = 4096
+// MaxParam is how long a parameter's value may be.
+const MaxParam = 4096
 
 // fromQuery returns the parameters of a query, of each the first value.
 func (f fields) fromQuery(query api.Fields) (map[string]string, error) {
@@ -131,8 +153,8 @@ func (f fields) split(all []model.Input, base map[string]string) ([]model.Input,
 
 // set sets a parameter that is not set yet.
 func set(params *map[string]string, name, value string) error {
-	if len(value) > maxParam {
-		return fmt.Errorf("%w: the parameter %s has %d bytes, at most %d are taken", fault.TooLarge, name, len(value), maxParam)
+	if len(value) > MaxParam {
+		return fmt.Errorf("%w: the parameter %s has %d bytes, at most %d are taken", fault.TooLarge, name, len(value), MaxParam)
 	}
 	if *params == nil {
 		*params = map[string]string{}

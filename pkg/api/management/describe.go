@@ -6,9 +6,9 @@ import (
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// described is a version in a description: TorchServe's fields in their order. What has no meaning here has the value that
+// Described is a version in a description: TorchServe's fields in their order. What has no meaning here has the value that
 // TorchServe gives it where nothing was said.
-type described struct {
+type Described struct {
 	Name                string         `json:"modelName"`
 	Version             string         `json:"modelVersion"`
 	URL                 string         `json:"modelUrl"`
@@ -33,12 +33,13 @@ type described struct {
 	MaxNumSequence      int            `json:"maxNumSequence"`
 	MaxSequenceJobQueue int            `json:"maxSequenceJobQueueSize"`
 	LoadedAtStartup     bool           `json:"loadedAtStartup"`
-	Workers             []worker       `json:"workers"`
-	Queue               queue          `json:"jobQueueStatus"`
+	Workers             []Worker       `json:"workers"`
+	Queue               Queue          `json:"jobQueueStatus"`
 	CustomizedMetadata  map[string]any `json:"customizedMetadata,omitzero"`
 }
 
-type worker struct {
+// Worker is one of a version's workers.
+type Worker struct {
 	ID        string `json:"id"`
 	StartTime string `json:"startTime"`
 	Status    string `json:"status"`
@@ -48,7 +49,8 @@ type worker struct {
 	GPUUsage  string `json:"gpuUsage"`
 }
 
-type queue struct {
+// Queue is how full a version's queue is.
+type Queue struct {
 	Remaining int `json:"remainingCapacity"`
 	Pending   int `json:"pendingRequests"`
 }
@@ -59,13 +61,13 @@ const startTime = "2006-01-02T15:04:05.000Z"
 // retryTimeout is TorchServe's default of maxRetryTimeoutInSec.
 const retryTimeout = 300
 
-func body(s model.Status, customized bool) described {
-	d := described{
+func body(s model.Status, customized bool) Described {
+	d := Described{
 		Name: s.Ref.Name, Version: s.Ref.Version, URL: s.URL, Runtime: s.Runtime,
 		MinWorkers: s.MinWorkers, MaxWorkers: s.MaxWorkers, BatchSize: s.BatchSize,
 		MaxBatchDelay: s.MaxBatchDelay.Milliseconds(), ResponseTimeout: seconds(s.ResponseTimeout),
 		StartupTimeout: seconds(s.StartupTimeout), MaxRetryTimeout: retryTimeout, DeviceType: "cpu",
-		MaxSequenceJobQueue: 1, LoadedAtStartup: s.AtStartup, Workers: []worker{}, Queue: queue{s.QueueRemaining, s.QueuePending},
+		MaxSequenceJobQueue: 1, LoadedAtStartup: s.AtStartup, Workers: []Worker{}, Queue: Queue{s.QueueRemaining, s.QueuePending},
 	}
 	if d.Runtime == "" {
 		d.Runtime = "onnxruntime"
@@ -75,7 +77,7 @@ func body(s model.Status, customized bool) described {
 		if w.Ready {
 			state = "READY"
 		}
-		d.Workers = append(d.Workers, worker{
+		d.Workers = append(d.Workers, Worker{
 			ID: w.ID, StartTime: w.Started.UTC().Format(startTime), Status: state, Memory: w.Memory, PID: w.PID, GPUUsage: "N/A",
 		})
 	}

@@ -24,15 +24,13 @@ type Options struct {
 
 // New returns the API's routes.
 func New(m model.Manager, opts Options) api.HandlerFunc {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	return (&routes{m, opts}).serve
+	return (&routes{NewService(m, opts.Log), opts}).serve
 }
 
 type routes struct {
-	manager model.Manager
-	opts    Options
+	*Service
+
+	opts Options
 }
 
 func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {

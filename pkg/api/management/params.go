@@ -21,35 +21,34 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 )
 
-// params are a call's parameters by name, from its query or its JSON body. An empty one is as none. A wrong one is
-// remembered: the first is the call's failure.
+// params reads a call's parameters. A wrong one is remembered: the first is the call's failure.
 type params struct {
-	values map[string]string
+	values Params
 	err    error
 }
 
 // readQuery returns the parameters of a query. Of several values the first one counts.
-func readQuery(r *http.Request) *params {
-	p := &params{values: map[string]string{}}
+func readQuery(r *http.Request) (Params, error) {
+	p := Params{}
 	values, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "&"))
 	if err != nil {
-		p.err = fmt.Errorf("%w: query: %w", fault.Invalid, err)
+		return nil, fmt.Errorf("%w: query: %w", fault.Invalid, err)
 	}
 	for name := range values {
-		p.values[name] = values.Get(name)
+		p[name] = values.Get(name)
 	}
-	return p
+	return p, nil
 }
 
 // readParams returns the parameters of a JSON object where the body is said to be JSON, and else those of the query.
-func readParams(r *http.Request) *params {
+func readParams(r *http.Request) (Params, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
 		return readQuery(r)
 	}
 	text, err := readBody(r)
 	if err != nil {
-		return &params{err: err}
+		return nil, err
 	}
 	return parseJSON(text)
 }
@@ -75,11 +74,11 @@ func readBody(r *http.Request) ([]byte, error) {
 
 // parseJSON reads an object of parameters as TorchServe does: numbers and truth values may stand there as text, and text
 // between single quotes. Of several values the last one counts. An empty body has no parameters.
-func parseJSON(text []byte) *params {
-	p := &params{values: map[string]string{}}
+func parseJSON(text []byte) (Params, error) {
+	p := Params{}
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 {
-		return p
+		return p, nil
 	}
 	object, err := parseObject(text)
 	if err != nil {
@@ -88,21 +87,18 @@ func parseJSON(text []byte) *params {
 		}
 	}
 	if err != nil {
-		p.err = fmt.Errorf("%w: the body is no JSON object of parameters: %w", fault.Invalid, err)
-		return p
+		return nil, fmt.Errorf("%w: the body is no JSON object of parameters: %w", fault.Invalid, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		switch value := object[name].(type) {
 		case string, bool, json.Number:
-			p.values[name] = fmt.Sprint(value)
+			p[name] = fmt.Sprint(value)
 		case nil:
 		default:
-			if p.err == nil {
-				p.err = api.Words(fault.Invalid, "Parameter %s is a list or an object, want a text, a number, true or false.", name)
-			}
+			return nil, api.Words(fault.Invalid, "Parameter %s is a list or an object, want a text, a number, true or false.", name)
 		}
 	}
-	return p
+	return p, nil
 }
 
 func parseObject(text []byte) (map[string]any, error) {

@@ -1,0 +1,150 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/tsgo/tsgo/pkg/api"
+	"github.com/tsgo/tsgo/pkg/api/inference"
+	"github.com/tsgo/tsgo/pkg/api/oip"
+	"github.com/tsgo/tsgo/pkg/api/rpc/inferencepb"
+	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/model"
+)
+
+// InferenceOptions are the settings of [Inference] and of [OpenInference].
+type InferenceOptions struct {
+	// Params are the names of inputs and parameters that are for the method or the handler, and not for the network:
+	// target, method, top_k and the like.
+	Params []string
+	// Inputs tells the names of a model's inputs. Something of such a name is an input, even if it is one of Params; nil:
+	// of no model.
+	Inputs func(ref model.Ref) []string
+	// Signature tells what a model takes and gives; nil, and for a model that is not known: nothing is known. Only
+	// [OpenInference] asks.
+	Signature func(ref model.Ref) oip.Signature
+	Version   string // of the server
+}
+
+// Inference is TorchServe's inference service.
+type Inference struct {
+	inferencepb.UnimplementedInferenceAPIsServiceServer
+
+	models inference.Models
+	asker  inference.Asker
+}
+
+// NewInference returns the inference service of models.
+func NewInference(models inference.Models, opts InferenceOptions) *Inference {
+	return &Inference{models: models, asker: asker(models, opts)}
+}
+
+func asker(models model.Predictor, opts InferenceOptions) inference.Asker {
+	return inference.Asker{Models: models, Params: slices.Clone(opts.Params), Inputs: opts.Inputs}
+}
+
+// Register makes a server's calls of the service its own.
+func (s *Inference) Register(to grpc.ServiceRegistrar) {
+	inferencepb.RegisterInferenceAPIsServiceServer(to, s)
+}
+
+// Ping tells whether all models can answer, in JSON.
+func (s *Inference) Ping(context.Context, *emptypb.Empty) (*inferencepb.TorchServeHealthResponse, error) {
+	state := "Healthy"
+	if s.models.Ready() != nil {
+		state = "Unhealthy"
+	}
+	health, err := jsonText(api.Status{Status: state})
+	return &inferencepb.TorchServeHealthResponse{Health: health}, err
+}
+
+// Predictions asks a model.
+func (s *Inference) Predictions(ctx context.Context, req *inferencepb.PredictionsRequest) (*inferencepb.PredictionResponse, error) {
+	ref := model.Ref{Name: req.GetModelName(), Version: req.GetModelVersion()}
+	inputs := make([]model.Input, 0, len(req.GetInput()))
+	for _, name := range slices.Sorted(maps.Keys(req.GetInput())) {
+		inputs = append(inputs, model.Input{Name: name, Data: req.GetInput()[name]})
+	}
+	resp, err := ask(ctx, s.asker, inference.Question{Ref: ref, Inputs: inputs})
+	if err != nil {
+		return nil, err
+	}
+	if resp.ContentType != "" {
+		_ = grpc.SetHeader(ctx, metadata.Pairs(contentType, resp.ContentType)) // a caller that has gone needs none
+	}
+	return &inferencepb.PredictionResponse{Prediction: resp.Body, SequenceId: req.SequenceId}, nil
+}
+
+// StreamPredictions asks a model, and gives its answer in one part.
+func (s *Inference) StreamPredictions(req *inferencepb.PredictionsRequest, stream grpc.ServerStreamingServer[inferencepb.PredictionResponse]) error {
+	resp, err := s.Predictions(stream.Context(), req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(resp)
+}
+
+// StreamPredictions2 fails: no model here keeps a state from one request to the next.
+func (s *Inference) StreamPredictions2(grpc.BidiStreamingServer[inferencepb.PredictionsRequest, inferencepb.PredictionResponse]) error {
+	return api.Words(fault.Unsupported, "StreamPredictions2 is for models that keep a state from one request to the next, "+
+		"which none here does; call Predictions or StreamPredictions.")
+}
+
+// The metadata of questions and answers.
+const (
+	mode        = "tsgo-mode"         // of a question: predict, which it is where nothing is said, or explain
+	contentType = "tsgo-content-type" // of an answer that is bytes; content-type itself is gRPC's own
+)
+
+// ask asks a question in the mode that the call's metadata says.
+func ask(ctx context.Context, asker inference.Asker, q inference.Question) (*model.Response, error) {
+	if err := named(q.Ref.Name); err != nil {
+		return nil, err
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	var err error
+	if q.Mode, err = modeOf(md); err != nil {
+		return nil, err
+	}
+	q.Header = header(md)
+	resp, err := asker.Ask(ctx, q)
+	if err != nil {
+		return nil, api.About(err, q.Ref)
+	}
+	return resp, nil
+}
+
+func modeOf(md metadata.MD) (model.Mode, error) {
+	values := md.Get(mode)
+	if len(values) == 0 {
+		return model.ModePredict, nil
+	}
+	switch values[0] {
+	case model.ModePredict.String():
+		return model.ModePredict, nil
+	case model.ModeExplain.String():
+		return model.ModeExplain, nil
+	}
+	return 0, fmt.Errorf("%w: metadata %s is %q, want %s or %s", fault.Invalid, mode, values[0], model.ModePredict, model.ModeExplain)
+}
+
+// header is metadata as the headers that a handler may see, under the names that they have over HTTP.
+func header(md metadata.MD) map[string][]string {
+	all := make(map[string][]string, len(md))
+	for name, values := range md {
+		switch {
+		case name == mode, name == "content-type", strings.HasPrefix(name, ":"), strings.HasPrefix(name, "grpc-"), strings.HasSuffix(name, "-bin"):
+		default:
+			all[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return inference.Visible(all)
+}
