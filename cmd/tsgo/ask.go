@@ -26,6 +26,9 @@ import (
 // stdin is the file argument that stands for the standard input.
 const stdin = "-"
 
+// givenText is the name under which a text that was given on the command line goes.
+const givenText = "--text"
+
 // maxInput is the size in bytes of the largest file that is read.
 const maxInput = 256 << 20
 
@@ -39,6 +42,7 @@ type askOptions struct {
 	mode   model.Mode
 	model  string
 	files  []string
+	text   string // instead of files
 	params map[string]string
 	named  []string // --param name=value
 }
@@ -46,6 +50,7 @@ type askOptions struct {
 func (o *askOptions) flags(cmd *cobra.Command) {
 	o.localFlags(cmd)
 	o.serverFlags(o.streams, cmd)
+	cmd.Flags().StringVar(&o.text, "text", "", "ask about this text instead of a file")
 	cmd.Flags().StringArrayVar(&o.named, "param", nil, "a parameter of the model's handler, as name=value; may be repeated")
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		switch {
@@ -58,6 +63,27 @@ func (o *askOptions) flags(cmd *cobra.Command) {
 	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		return o.checkFlags(cmd, "model-store", "onnxruntime", "threads")
+	}
+}
+
+// someFile is what the arguments have to be: a model and n-1 files, or the model alone where there is a text.
+func (o *askOptions) someFile(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if o.text == "" {
+			return usage(cobra.MinimumNArgs(n))(cmd, args)
+		}
+		if len(args) > 1 {
+			return fmt.Errorf("%w: --text takes the place of files: leave %s out", fault.Invalid, strings.Join(args[1:], " "))
+		}
+		return usage(cobra.ExactArgs(1))(cmd, args)
+	}
+}
+
+// about takes the arguments.
+func (o *askOptions) about(args []string) {
+	o.model, o.files = args[0], args[1:]
+	if o.text != "" {
+		o.files = []string{givenText}
 	}
 }
 
@@ -143,6 +169,9 @@ func (o *askOptions) onServer() (*asked, error) {
 
 // request makes the request about one file.
 func (o *askOptions) request(ctx context.Context, file string) (*model.Request, error) {
+	if o.text != "" {
+		return &model.Request{ID: file, Mode: o.mode, Inputs: []model.Input{{Name: "body", Data: []byte(o.text)}}, Params: o.params}, nil
+	}
 	data, err := o.read(ctx, file)
 	if err != nil {
 		return nil, err

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"image"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,15 +14,14 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/fault"
-	"github.com/tsgo/tsgo/pkg/heatmap"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/vision"
 )
 
 type explainOptions struct {
 	askOptions
 
-	save string
+	save    string
+	compare []string // the methods whose maps are shown side by side
 }
 
 func newExplain(s streams, g *globals) *cobra.Command {
@@ -34,12 +31,18 @@ func newExplain(s streams, g *globals) *cobra.Command {
 		Short: "Ask which parts of a file a model's answer rests on",
 		Long: `Ask which parts of a file a model's answer rests on, in this process, or a running server with --server.
 
-MODEL and FILE are as for predict. On a terminal the answer is a summary and a small heat map: red speaks for the target,
-blue against it. With --output json it is what a server would send: the attributions at the network's input.`,
+MODEL and FILE are as for predict. Of a picture, a terminal shows a summary and a small heat map: red speaks for the
+target, blue against it. Of a text it shows how much each token counts. With --output json the answer is what a server
+would send: the attributions at the network's input, or the tokens and their importances.
+
+Unless --method names another, the answer is the network's own gradient, integrated; where an operator of the network has
+none, a method that only asks for scores takes its place, and the summary says which operator that is.`,
 		Example: `  tsgo explain mnist samples/digits/3.png
   tsgo explain resnet-18 samples/kitten.jpg --save map.png
-  tsgo explain resnet-18 samples/kitten.jpg --target "Egyptian cat" --detail full --output json`,
-		Args: usage(cobra.MinimumNArgs(2)),
+  tsgo explain resnet-18 samples/kitten.jpg --compare integrated_gradients,grad_cam,occlusion --save maps.png
+  tsgo explain resnet-18 samples/kitten.jpg --target "Egyptian cat" --detail full --output json
+  tsgo explain my-text-model --text "a good film"`,
+		Args: o.someFile(2),
 	}
 	o.flags(cmd)
 	values := map[string]*string{}
@@ -50,8 +53,11 @@ blue against it. With --output json it is what a server would send: the attribut
 		}
 	}
 	cmd.Flags().StringVar(&o.save, "save", "", "write the heat map on the picture to this PNG file")
+	cmd.Flags().StringSliceVar(&o.compare, "compare", nil, "show what these methods find side by side, as in integrated_gradients,occlusion")
+	cmd.RegisterFlagCompletionFunc("compare", completeMethods) //nolint:errcheck // the flag was made one line above
+	cmd.SetUsageFunc(explainUsage)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o.model, o.files = args[0], args[1:]
+		o.about(args)
 		for name, value := range values {
 			if *value != "" {
 				o.set(name, *value)
@@ -70,17 +76,6 @@ func flagName(p explain.Parameter) string {
 	return strings.ReplaceAll(p.Name, "_", "-")
 }
 
-func helpOf(p explain.Parameter) string {
-	text := p.Help
-	if len(p.Choices) > 1 {
-		text += ": " + strings.Join(p.Choices, ", ")
-	}
-	if p.Default != "" {
-		text += " (default: " + p.Default + ")"
-	}
-	return text
-}
-
 func (o *explainOptions) run(ctx context.Context) error {
 	format, err := o.format(o.streams)
 	if err != nil {
@@ -90,6 +85,9 @@ func (o *explainOptions) run(ctx context.Context) error {
 		return err
 	}
 	if _, err := explain.ParseParams(o.params); err != nil { // before the model is loaded
+		return err
+	}
+	if err := o.checkCompare(); err != nil {
 		return err
 	}
 	if o.files, err = expand(o.files); err != nil {
@@ -103,7 +101,10 @@ func (o *explainOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer p.close() //nolint:errcheck // the answer is out
-	if len(o.files) > 1 {
+	switch {
+	case len(o.compare) > 0:
+		return o.sideBySide(ctx, p, format)
+	case len(o.files) > 1:
 		return o.many(ctx, p, format)
 	}
 	return o.one(ctx, p, format)
@@ -166,29 +167,43 @@ func (o *explainOptions) one(ctx context.Context, p *asked, format string) error
 	return o.report(ctx, p, req, format)
 }
 
+// report saves and shows what is made of the full report.
 func (o *explainOptions) report(ctx context.Context, p *asked, req *model.Request, format string) error {
-	full := map[string]string{}
-	for name, value := range o.params {
-		full[name] = value
-	}
-	full["detail"], full["format"] = explain.DetailFull, explain.FormatJSON
-	resp, err := o.ask(ctx, p, req, full)
+	_, x, err := o.explained(ctx, p, req, o.params)
 	if err != nil {
 		return err
 	}
-	var report explain.Report
-	if err := json.Unmarshal(resp.Body, &report); err != nil {
-		return fmt.Errorf("%s: the answer is not an explanation: %w: %w", o.files[0], fault.Internal, err)
-	}
 	if o.save != "" {
-		if err := o.paint(report, req.Inputs[0].Data); err != nil {
+		painted, err := x.overlay(req.Inputs[0].Data)
+		if err == nil {
+			err = o.write(painted)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", o.files[0], err)
 		}
 	}
 	if format == outputJSON {
 		return nil
 	}
-	return o.summary(report, req.Inputs[0].Data)
+	return o.summary(x, req.Inputs[0].Data)
+}
+
+// explained asks for everything known of an explanation. It returns the answer as it came, too.
+func (o *explainOptions) explained(ctx context.Context, p *asked, req *model.Request, params map[string]string) ([]byte, *explained, error) {
+	full := maps.Clone(params)
+	if full == nil {
+		full = map[string]string{}
+	}
+	full["detail"], full["format"] = explain.DetailFull, explain.FormatJSON
+	resp, err := o.ask(ctx, p, req, full)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := readExplained(resp.Body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", o.files[0], err)
+	}
+	return resp.Body, x, nil
 }
 
 // ask asks with the given parameters, under a progress bar.
@@ -208,113 +223,6 @@ func (o *explainOptions) ask(ctx context.Context, p *asked, req *model.Request, 
 // showAfter is how long something takes before a bar shows how far it has come.
 const showAfter = time.Second
 
-// summary writes what a person wants to know, and a small map.
-func (o *explainOptions) summary(r explain.Report, data []byte) error {
-	lines := [][2]string{
-		{"target", target(r)},
-		{"score", fmt.Sprintf("%.4g (%s), %.4g without the input", r.Target.Value, r.Target.Output, r.Baseline.Value)},
-		{"method", method(r)},
-	}
-	if c := r.Convergence; c != nil {
-		lines = append(lines, [2]string{"delta", fmt.Sprintf("%.3g (%.2g %% of the score's difference)", c.Delta, 100*c.Relative)})
-	}
-	lines = append(lines, [2]string{"time", (time.Duration(r.Runtime.TotalMS) * time.Millisecond).String()})
-	for _, warning := range r.Warnings {
-		lines = append(lines, [2]string{"warning", warning})
-	}
-	for _, line := range lines {
-		if _, err := fmt.Fprintf(o.out, "%-8s %s\n", line[0], line[1]); err != nil {
-			return err //nolint:wrapcheck // of the standard output
-		}
-	}
-	return o.show(r, data)
-}
-
-// show draws a small map: on the picture where the terminal has colours for it, alone otherwise.
-func (o *explainOptions) show(r explain.Report, data []byte) error {
-	if _, err := r.Picture(); err != nil {
-		return nil //nolint:nilerr // not everything is a picture, and the summary is out
-	}
-	if _, err := fmt.Fprintln(o.out); err != nil {
-		return err //nolint:wrapcheck // of the standard output
-	}
-	if trueColour(o.streams) {
-		if painted, err := overlay(r, data); err == nil {
-			return heatmap.Blocks(o.out, painted, heatmap.TerminalOptions{TrueColour: true})
-		}
-	}
-	m, err := mapOf(r)
-	if err != nil {
-		return err
-	}
-	return m.Terminal(o.out, heatmap.TerminalOptions{TrueColour: trueColour(o.streams)})
-}
-
-func mapOf(r explain.Report) (heatmap.Map, error) {
-	attributions, err := r.Picture()
-	if err != nil {
-		return heatmap.Map{}, err
-	}
-	return heatmap.New(attributions)
-}
-
-// overlay paints the map on the picture that data is.
-func overlay(r explain.Report, data []byte) (image.Image, error) {
-	m, err := mapOf(r)
-	if err != nil {
-		return nil, err
-	}
-	picture, err := vision.Decode(data, 0)
-	if err != nil {
-		return nil, err
-	}
-	opts := heatmap.OverlayOptions{}
-	if c := r.Crop; c != nil {
-		opts.Crop = image.Rect(c.X, c.Y, c.X+c.Width, c.Y+c.Height)
-	}
-	return m.Overlay(picture, opts), nil
-}
-
-func target(r explain.Report) string {
-	if r.Target.Label == "" {
-		return strconv.Itoa(r.Target.Index)
-	}
-	return fmt.Sprintf("%s (class %d)", r.Target.Label, r.Target.Index)
-}
-
-func method(r explain.Report) string {
-	text := r.Method
-	if r.Exact {
-		text += " (exact)"
-	}
-	if r.Why != "" {
-		text += ": " + r.Why
-	}
-	return text
-}
-
-// trueColour tells whether the standard output shows 24-bit colours.
-func trueColour(s streams) bool {
-	colours := s.env("COLORTERM")
-	return s.outTerminal && s.env("NO_COLOR") == "" && (colours == "truecolor" || colours == "24bit")
-}
-
-// paint writes the map on the picture to the file that was asked for.
-func (o *explainOptions) paint(r explain.Report, data []byte) error {
-	painted, err := overlay(r, data)
-	if err != nil {
-		return err
-	}
-	body, err := heatmap.PNG(painted)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(o.save, body, 0o644); err != nil { //nolint:gosec // a picture for everyone
-		return fileError(err)
-	}
-	return nil
-}
-
 // many writes one line for each file.
 func (o *explainOptions) many(ctx context.Context, p *asked, format string) error {
 	if format == outputTable {
@@ -329,11 +237,11 @@ func (o *explainOptions) many(ctx context.Context, p *asked, format string) erro
 		if out.Err != nil {
 			text += oneLine(out.Err)
 		} else {
-			var r explain.Report
-			if err := json.Unmarshal(out.Response.Body, &r); err != nil {
-				return fmt.Errorf("%s: the answer is not an explanation: %w: %w", out.file, fault.Internal, err)
+			x, err := readExplained(out.Response.Body)
+			if err != nil {
+				return fmt.Errorf("%s: %w", out.file, err)
 			}
-			text = fmt.Sprintf("%s  score %.4g  %s  %d ms", target(r), r.Target.Value, r.Method, r.Runtime.TotalMS)
+			text = fmt.Sprintf("%s  score %.4g  %s  %d ms", x.target(), x.Target.Value, x.Method, x.Runtime.TotalMS)
 		}
 		_, err := fmt.Fprintf(o.out, "%-*s  %s\n", width, out.file, text)
 		return err //nolint:wrapcheck // of the standard output
