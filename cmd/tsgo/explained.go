@@ -120,7 +120,7 @@ func (o *explainOptions) show(x *explained, data []byte) error {
 	opts := heatmap.TerminalOptions{TrueColour: trueColour(o.streams)}
 	m, err := x.heat()
 	if err != nil && !x.text() {
-		return nil //nolint:nilerr // not everything is a picture, and the summary is out
+		return nil // not everything is a picture, and the summary is out
 	}
 	if _, err := fmt.Fprintln(o.out); err != nil {
 		return err //nolint:wrapcheck // of the standard output

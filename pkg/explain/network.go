@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/gradient"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
 // keptGradients is how many gradients a network keeps when nothing says otherwise.
@@ -74,35 +76,64 @@ func NewNetwork(opts NetworkOptions) (*Network, error) {
 // that its tokens are looked up in; [fault.Unsupported], a [gradient.UnsupportedError] where an operator is the reason, when
 // it cannot. It reads the file and runs nothing, so that what only shapes tell may still turn out later.
 func (n *Network) Differentiable() error {
-	return onnx.Guard(func() error {
+	_, err := n.Default()
+	return err
+}
+
+// Default returns the method that explains the network when a request names none, and why that is one without a gradient:
+// nil where it has one, else what [Network.Differentiable] returns.
+func (n *Network) Default() (method string, why error) {
+	signature := n.opts.Session.Signature()
+	tokens := !slices.ContainsFunc(signature.Inputs, func(v engine.Value) bool { return attributable(v.DType) })
+	why = onnx.Guard(func() error {
 		g, file, err := onnx.Open(n.opts.Path)
 		if err != nil {
 			return err
 		}
-		err = differentiates(g, n.opts.Session.Signature())
+		found, err := differentiates(g, signature)
+		tokens = tokens || found
 		return errors.Join(err, file.Close())
 	})
+	switch {
+	case tokens && why != nil:
+		return leaveOneOut, why
+	case tokens:
+		return layerIntegratedGradients, nil
+	case why != nil:
+		return occlusion, why
+	}
+	return integratedGradients, nil
 }
 
-// differentiates tells whether a graph that was read can be differentiated.
-func differentiates(g *onnx.Graph, signature engine.Signature) error {
+// differentiates tells whether a graph that was read can be differentiated, and whether it looks tokens up.
+func differentiates(g *onnx.Graph, signature engine.Signature) (tokens bool, err error) {
 	if err := g.Normalize(); err != nil {
-		return err
+		return false, err
 	}
+	e, tokens := g.Embedding()
 	output, ok := scoring(signature)
 	if !ok {
-		return fmt.Errorf("%w: none of its outputs holds floats", fault.Unsupported)
+		return tokens, fmt.Errorf("%w: none of its outputs holds floats", fault.Unsupported)
 	}
 	of, _ := g.Logits(output)
-	l := &learned{graph: g, of: of}
-	to := l.inputs()
-	if e, ok := g.Embedding(); ok && len(to) == 0 {
+	to := (&learned{graph: g, of: of}).inputs()
+	if tokens {
 		to = []string{e.Output}
 	}
 	if len(to) == 0 {
-		return fmt.Errorf("%w: no input of floats leads to output %q", fault.Unsupported, output)
+		return tokens, fmt.Errorf("%w: no input of floats leads to output %q", fault.Unsupported, output)
 	}
-	return gradient.Supported(g, gradient.Options{Of: of, To: to})
+	return tokens, gradient.Supported(g, gradient.Options{Of: of, To: to})
+}
+
+// DefaultLayer returns the tensor that class activation maps are made of when a request names none, for inputs of row's
+// shapes. It learns what a gradient for them takes too. It returns [fault.Unsupported] when there is none.
+func (n *Network) DefaultLayer(ctx context.Context, row tensor.Named) (string, error) {
+	output, ok := scoring(n.opts.Session.Signature())
+	if !ok {
+		return "", fmt.Errorf("%w: none of its outputs holds floats", fault.Unsupported)
+	}
+	return n.function(output, ScoresBest, row).inner(ctx, "", false)
 }
 
 // Memory returns about how many bytes the gradients that are kept take.

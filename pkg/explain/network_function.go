@@ -30,7 +30,7 @@ const (
 // where it was not before. At returns [fault.Unsupported], a [gradient.UnsupportedError] where an operator is the reason,
 // when there is none; the function can then still be cut.
 func (n *Network) At(ctx context.Context, output string, scores Scores, row tensor.Named) (Function, error) {
-	f := &netFunction{net: n, output: output, scores: scores, row: row, shape: fmt.Sprint(output, scores, shapesOf(row))}
+	f := n.function(output, scores, row)
 	l, done, err := f.learned(ctx)
 	if err != nil {
 		return nil, err
@@ -46,6 +46,11 @@ func (n *Network) At(ctx context.Context, output string, scores Scores, row tens
 	}
 	done()
 	return f, nil
+}
+
+// function returns what is known of one output for inputs of row's shapes before anything was learned.
+func (n *Network) function(output string, scores Scores, row tensor.Named) *netFunction {
+	return &netFunction{net: n, output: output, scores: scores, row: row, shape: fmt.Sprint(output, scores, shapesOf(row))}
 }
 
 // shapesOf describes the inputs that a gradient is made for. Sequences may have any length.

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/archive"
@@ -45,6 +46,8 @@ type Pipeline struct {
 	network  *explain.Network
 	handler  handler.Handler
 	log      *slog.Logger
+
+	explaining func() (Explaining, error) // found out once
 }
 
 // GuessedHandler is the handler of a network that comes without a manifest.
@@ -108,6 +111,7 @@ func (p *Pipeline) explainer(session engine.Session, labels []string, opts Optio
 	if err != nil {
 		return nil, err
 	}
+	p.explaining = sync.OnceValues(p.findExplaining)
 	return explain.New(explain.Options{Session: guarded, Labels: labels, Differentiate: p.network.At})
 }
 
@@ -139,10 +143,22 @@ func (p *Pipeline) Signature() engine.Signature { return p.session.Signature() }
 // reason otherwise. It reads the network's file.
 func (p *Pipeline) Differentiable() error { return p.network.Differentiable() }
 
-// Describe returns what the handler tells of itself.
+// explanations is the key under which Describe tells how the model is explained.
+const explanations = "explanations"
+
+// Describe returns what the handler tells of itself, and an [Explaining] as explanations.
 func (p *Pipeline) Describe(ctx context.Context) (about map[string]any, err error) {
 	defer func() { p.recovered(recover(), &err) }()
-	return p.handler.Describe(ctx)
+	told, err := p.handler.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	about = map[string]any{}
+	if about[explanations], err = p.Explaining(); err != nil {
+		return nil, err
+	}
+	maps.Copy(about, told)
+	return about, nil
 }
 
 // Close waits for the runs under way and gives back the network's memory and whatever the archive unpacked.
