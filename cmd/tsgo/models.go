@@ -142,6 +142,24 @@ type shown struct {
 	Inputs  []string `json:"inputs"`
 	Outputs []string `json:"outputs"`
 	Ignored []string `json:"ignoredSettings,omitempty"`
+
+	Explanations pipeline.Explaining `json:"explanations"`
+}
+
+// explaining says how a model is explained, in labelled lines.
+func explaining(x pipeline.Explaining) [][]string {
+	gradient := "yes"
+	switch {
+	case x.Operator != "":
+		gradient = fmt.Sprintf("no: operator %s at node %q: %s", x.Operator, x.Node, x.Why)
+	case !x.Differentiable:
+		gradient = "no: " + x.Why
+	}
+	rows := [][]string{{"gradient", gradient}, {"method", x.Method + " by default"}}
+	if x.Layer != "" {
+		rows = append(rows, []string{"layer", x.Layer + " by default, for grad_cam and its like"})
+	}
+	return rows
 }
 
 func (o *modelsShowOptions) run(ctx context.Context) error {
@@ -169,6 +187,7 @@ func (o *modelsShowOptions) run(ctx context.Context) error {
 	}
 	rows = append(rows, labelled("input", this.Inputs)...)
 	rows = append(rows, labelled("output", this.Outputs)...)
+	rows = append(rows, explaining(this.Explanations)...)
 	if len(this.Ignored) > 0 {
 		rows = append(rows, []string{"ignored", strings.Join(this.Ignored, ", ")})
 	}
@@ -198,11 +217,25 @@ func (o *modelsShowOptions) look(ctx context.Context) (shown, error) {
 	if err != nil {
 		return shown{}, err
 	}
+	x, err := howExplained(ctx, p)
+	if err != nil {
+		return shown{}, err
+	}
 	signature := p.Signature()
 	return shown{
 		listed:  listed{m.Manifest.Name, m.Manifest.Version, handlerOf(m.Manifest), m.Size, m.Form.String(), path},
 		Classes: len(labels), Inputs: texts(signature.Inputs), Outputs: texts(signature.Outputs), Ignored: m.Manifest.Ignored,
+		Explanations: x,
 	}, nil
+}
+
+// howExplained returns how a model is explained, with the layer that class activation maps are made of.
+func howExplained(ctx context.Context, p *pipeline.Pipeline) (pipeline.Explaining, error) {
+	x, err := p.Explaining()
+	if err == nil && x.Differentiable {
+		x.Layer, err = p.DefaultLayer(ctx)
+	}
+	return x, err
 }
 
 func texts(values []engine.Value) []string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/client"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
+	"github.com/tsgo/tsgo/pkg/pipeline"
 )
 
 // served is a version of a model as models list and models show tell it of a server.
@@ -132,6 +134,11 @@ func (o *modelsShowOptions) runServed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for i := range these {
+		if these[i].Customized, err = customized(ctx, c, these[i].Ref); err != nil {
+			return err
+		}
+	}
 	if format == outputJSON {
 		all := make([]served, len(these))
 		for i, s := range these {
@@ -150,6 +157,29 @@ func (o *modelsShowOptions) runServed(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// customized returns what a version tells of itself: nothing without a worker.
+func customized(ctx context.Context, c *client.Client, ref model.Ref) (map[string]any, error) {
+	told, err := c.Describe(ctx, ref, model.Description{Customized: true})
+	for _, kind := range []fault.Kind{fault.Unavailable, fault.NoModel, fault.NoVersion} { // no worker, or it has gone since it was listed
+		if errors.Is(err, kind) {
+			return nil, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return told[0].Customized, nil
+}
+
+// explainingOf reads how a version is explained from what it tells of itself.
+func explainingOf(told map[string]any) (x pipeline.Explaining, ok bool) {
+	text, err := json.Marshal(told["explanations"])
+	if err != nil || json.Unmarshal(text, &x) != nil {
+		return x, false
+	}
+	return x, x.Method != ""
 }
 
 func showServed(w io.Writer, s model.Status) error {
@@ -178,6 +208,11 @@ func showServed(w io.Writer, s model.Status) error {
 			state += " since " + worker.Started.Local().Format(time.DateTime)
 		}
 		lines = append(lines, [2]string{"worker", worker.ID + " " + state})
+	}
+	if x, ok := explainingOf(s.Customized); ok {
+		for _, row := range explaining(x) {
+			lines = append(lines, [2]string{row[0], row[1]})
+		}
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintf(w, "%-8s %s\n", line[0], line[1]); err != nil {

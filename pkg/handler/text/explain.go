@@ -99,10 +99,13 @@ func (c *classifier) baseline(e tokenize.Encoding) (tensor.Named, error) {
 // norm of all sums.
 func (c *classifier) weigh(x *explain.Explanation, e tokenize.Encoding) (words, error) {
 	name := c.ids().Name
+	if len(x.Inputs) == 1 { // the input itself, or the layer that its vectors were looked up in
+		name = x.Inputs[0]
+	}
 	t := x.Attributions[name]
 	attributions, err := tensor.Data[float32](t)
 	if shape := t.Shape(); err != nil || len(shape) < 1 || len(shape) > 2 || shape[0] != int64(e.Len()) {
-		return words{}, fmt.Errorf("%w: the attributions of input %q are %v, the text has %d tokens", fault.Internal, name, t, e.Len())
+		return words{}, fmt.Errorf("%w: the attributions of %q are %v, the text has %d tokens", fault.Internal, name, t, e.Len())
 	}
 	w := words{Words: []string{}, Importances: []float32{}}
 	width := len(attributions) / e.Len()

@@ -46,7 +46,7 @@ func tiny(t *testing.T) *pipeline.Pipeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network, err := os.ReadFile("testdata/tiny_bert.onnx")
+	network, err := os.ReadFile("testdata/opinion/opinion.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
