@@ -87,9 +87,6 @@ func (o *explainOptions) run(ctx context.Context) error {
 	if _, err := explain.ParseParams(o.params); err != nil { // before the model is loaded
 		return err
 	}
-	if err := o.checkCompare(); err != nil {
-		return err
-	}
 	if o.files, err = expand(o.files); err != nil {
 		return err
 	}
@@ -112,6 +109,9 @@ func (o *explainOptions) run(ctx context.Context) error {
 
 // check finds out before anything is computed that a picture has nowhere to go.
 func (o *explainOptions) check() error {
+	if err := o.checkCompare(); err != nil {
+		return err
+	}
 	switch {
 	case o.save != "" && len(o.files) > 1:
 		return fmt.Errorf("%w: --save takes one picture, there are %d files", fault.Invalid, len(o.files))

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +24,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/config"
 	"github.com/tsgo/tsgo/pkg/engine/ort"
 	"github.com/tsgo/tsgo/pkg/handler/builtin"
+	"github.com/tsgo/tsgo/pkg/onnx"
 	"github.com/tsgo/tsgo/pkg/server"
 	"github.com/tsgo/tsgo/pkg/store"
 )
@@ -69,13 +73,16 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MODELS", filepath.Join(repository, "models"))
+			env.Setenv("TEXTS", filepath.Join(repository, "pkg", "handler", "text", "testdata"))
 			env.Setenv("SAMPLES", filepath.Join(repository, "samples"))
 			env.Setenv("TSGO_MODEL_STORE", filepath.Join(repository, "models"))
 			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": status, "server": engine.serve},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": status, "server": engine.serve, "post": post, "blind": blind,
+		},
 	})
 }
 
@@ -96,6 +103,34 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%v: exit status %d, want %d", args[1:], got, want)
 	}
+}
+
+// post FILE URL posts a file, and shows what comes back: the status, the headers in their order, an empty line, the body.
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: post FILE URL")
+	}
+	resp, err := http.Post(args[1], "application/octet-stream", strings.NewReader(ts.ReadFile(args[0]))) //nolint:gosec // the script's own server
+	ts.Check(err)
+	defer resp.Body.Close() //nolint:errcheck // it is only read
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), resp.StatusCode)
+	ts.Check(resp.Header.Write(ts.Stdout()))
+	fmt.Fprintf(ts.Stdout(), "\n%s", body)
+}
+
+// blind FILE writes the network of digits to a file, with an operator in it that has no gradient here.
+func blind(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: blind FILE")
+	}
+	g, file, err := onnx.Open(filepath.Join(ts.Getenv("MODELS"), "mnist", "mnist.onnx"))
+	ts.Check(err)
+	i := slices.IndexFunc(g.Nodes, func(n *onnx.Node) bool { return n.Op == "Relu" })
+	g.Nodes[i].Op = "Shrink"
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), g.Marshal(), 0o600))
+	ts.Check(file.Close())
 }
 
 // sharedEngine is the one ONNX Runtime of this process, which all servers of the scripts share. It starts with the first.
