@@ -110,14 +110,19 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: post FILE URL")
 	}
-	resp, err := http.Post(args[1], "application/octet-stream", strings.NewReader(ts.ReadFile(args[0]))) //nolint:gosec // the script's own server
+	req, err := http.NewRequest(http.MethodPost, args[1], strings.NewReader(ts.ReadFile(args[0])))
+	ts.Check(err)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
 	ts.Check(err)
 	defer resp.Body.Close() //nolint:errcheck // it is only read
 	body, err := io.ReadAll(resp.Body)
 	ts.Check(err)
-	fmt.Fprintln(ts.Stdout(), resp.StatusCode)
-	ts.Check(resp.Header.Write(ts.Stdout()))
-	fmt.Fprintf(ts.Stdout(), "\n%s", body)
+	var head strings.Builder
+	ts.Check(resp.Header.Write(&head))
+	_, err = fmt.Fprintf(ts.Stdout(), "%d\n%s\n%s", resp.StatusCode, head.String(), body)
+	ts.Check(err)
 }
 
 // blind FILE writes the network of digits to a file, with an operator in it that has no gradient here.

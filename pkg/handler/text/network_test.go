@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/engine/ort"
@@ -114,5 +116,45 @@ func TestNetwork(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(results[0].Response.Body), "{\n  \"a\": ") {
 		t.Errorf("the classes are not in their order: %s", results[0].Response.Body)
+	}
+}
+
+// Explanations come with tokens, whatever the method attributes: the vectors that they were looked up as, or themselves.
+// Captum's importances are the reference.
+func TestNetworkExplains(t *testing.T) {
+	t.Parallel()
+	p := tiny(t)
+	explained := func(method string) (*model.Response, words) {
+		resp, err := p.Predict(t.Context(), p.Ref(), &model.Request{
+			Mode: model.ModeExplain, Inputs: []model.Input{body("w19 w26 w10 w2 w3")}, Params: map[string]string{"target": "a", "method": method},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w words
+		if err := json.Unmarshal(resp.Body, &w); err != nil {
+			t.Fatal(err)
+		}
+		return resp, w
+	}
+	resp, got := explained("")
+	want := map[string]string{"X-Explain-Method": "layer_integrated_gradients", "X-Explain-Exact": "true", "X-Explain-Reason": "the default method"}
+	if diff := cmp.Diff(want, resp.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	captum := words{
+		Words:       []string{"w7", "w19", "w26", "w10", "w2", "w3", "w4"},
+		Importances: []float64{0, -0.11150053143501282, 0.8469938635826111, 0.3949538767337799, 0.047512296587228775, -0.33454909920692444, 0},
+		Delta:       new(float64),
+	}
+	if diff := cmp.Diff(captum, got, cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-5 })); diff != "" {
+		t.Errorf("layer_integrated_gradients (-want +got):\n%s", diff)
+	}
+	resp, got = explained("leave_one_out")
+	if resp.Header["X-Explain-Method"] != "leave_one_out" || resp.Header["X-Explain-Exact"] != "false" || got.Delta != nil || len(got.Importances) != 7 {
+		t.Errorf("leave_one_out: %v, %+v", resp.Header, got)
+	}
+	if got.Importances[0] != 0 || got.Importances[2] <= 0 {
+		t.Errorf("without the word that counts most, the score is not lower: %v", got.Importances)
 	}
 }
