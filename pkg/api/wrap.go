@@ -72,7 +72,6 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *wrapped) answer(w *recorder, r *http.Request) error {
 	if h.MaxBody > 0 {
 		if r.ContentLength > h.MaxBody {
-			w.Header().Set("Connection", "close") // rather than read it all
 			return fmt.Errorf("%w: the body has %d bytes, at most %d are taken", fault.TooLarge, r.ContentLength, h.MaxBody)
 		}
 		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, h.MaxBody)
@@ -115,6 +114,8 @@ func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 		header.Set("Retry-After", retryAfter)
 	case fault.Unauthorized:
 		header.Set("WWW-Authenticate", "Bearer")
+	case fault.TooLarge:
+		header.Set("Connection", "close") // rather than read what is left of a body
 	default:
 	}
 	s := statusOf(kind)

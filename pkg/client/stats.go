@@ -16,16 +16,14 @@ import (
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
-// The names that [ParseStats] reads, and their labels. The longer ones say what is measured as well as in what.
+// The names that [ParseStats] reads.
 const (
-	requestDuration = "tsgo_request_duration_seconds"
-	requestSeconds  = "tsgo_request_seconds"
-	requestFailures = "tsgo_request_failures_total"
-	failures        = "tsgo_failures_total"
-	batchSizes      = "tsgo_batch_size"
-	queueDepth      = "tsgo_queue_depth"
-	workers         = "tsgo_workers"
-	memoryBytes     = "tsgo_model_memory_bytes"
+	requests    = "tsgo_request_seconds"
+	failures    = "tsgo_failures_total"
+	batchSizes  = "tsgo_batch_size"
+	queueDepth  = "tsgo_queue_depth"
+	workers     = "tsgo_workers"
+	memoryBytes = "tsgo_model_memory_bytes"
 )
 
 // Stats is how one version of a model does in one mode, since the server started.
@@ -50,12 +48,12 @@ func ParseStats(page []byte) ([]Stats, error) {
 		return nil, fmt.Errorf("%w: the metrics are not in Prometheus's text format: %w", fault.Invalid, err)
 	}
 	all := stats{}
-	all.read(cmp.Or(families[requestDuration], families[requestSeconds]), func(s *Stats, m *dto.Metric) {
+	all.read(families[requests], func(s *Stats, m *dto.Metric) {
 		h := m.GetHistogram()
 		s.Requests += count(float64(h.GetSampleCount()))
 		s.P50, s.P95, s.P99 = seconds(quantile(0.5, h)), seconds(quantile(0.95, h)), seconds(quantile(0.99, h))
 	})
-	all.read(cmp.Or(families[requestFailures], families[failures]), func(s *Stats, m *dto.Metric) {
+	all.read(families[failures], func(s *Stats, m *dto.Metric) {
 		s.Requests += count(value(m))
 		s.Errors += count(value(m))
 	})
@@ -128,9 +126,9 @@ func (all stats) sorted() []Stats {
 func labels(m *dto.Metric) (ref model.Ref, mode string) {
 	for _, l := range m.GetLabel() {
 		switch l.GetName() {
-		case "model", "model_name":
+		case "model_name":
 			ref.Name = l.GetValue()
-		case "version", "model_version":
+		case "model_version":
 			ref.Version = l.GetValue()
 		case "mode":
 			mode = l.GetValue()

@@ -18,6 +18,9 @@ import (
 // [fault.Timeout]. An asynchronous registration is answered when the model was found and its name and version are free;
 // when it cannot be loaded then, the log says so.
 func (m *Models) Register(ctx context.Context, r model.Registration) (model.Outcome, error) {
+	if m.loading.Err() != nil {
+		return model.Outcome{}, model.ErrClosed
+	}
 	end, err := m.begin()
 	if err != nil {
 		return model.Outcome{}, err

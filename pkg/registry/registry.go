@@ -97,6 +97,8 @@ type Models struct {
 	draining     context.Context //nolint:containedctx // the server's own: it ends when Close can wait no longer
 	stopDraining context.CancelFunc
 
+	gaveUp atomic.Bool // Close gave up requests
+
 	mu      sync.Mutex             // guards what follows, and changes of the table
 	claimed map[model.Ref]struct{} // versions that are being loaded
 	closed  bool
@@ -150,6 +152,10 @@ func (m *Models) Only() (name string, single bool) {
 // grace is how long Close waits for requests that it has given up.
 const grace = 2 * time.Second
 
+// StopLoading gives up the models that are being loaded: who waits for one gets [fault.Unavailable], and so do later
+// registrations. What is served goes on.
+func (m *Models) StopLoading() { m.stopLoading() }
+
 // Close takes all models away, as Unregister does, and gives up loading others. When ctx ends first, the requests under
 // way get [fault.Unavailable], and Close returns the context's error. It may be called several times.
 func (m *Models) Close(ctx context.Context) error {
@@ -157,7 +163,11 @@ func (m *Models) Close(ctx context.Context) error {
 	if !m.closed {
 		m.closed = true
 		for v := range m.table.Swap(&table{closed: true}).all() {
-			m.work.Go(func() { _ = m.retire(m.draining, v) }) // fails only when ctx ends, and that is told below
+			m.work.Go(func() {
+				if m.retire(m.draining, v) != nil {
+					m.gaveUp.Store(true)
+				}
+			})
 		}
 	}
 	m.mu.Unlock()
@@ -176,6 +186,9 @@ func (m *Models) Close(ctx context.Context) error {
 	m.stopDraining()
 	select {
 	case <-done:
+		if !m.gaveUp.Load() {
+			return nil // there was nothing to wait for
+		}
 	case <-time.After(grace):
 	}
 	return fmt.Errorf("close the models: requests under way were given up: %w", ctx.Err())

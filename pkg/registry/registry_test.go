@@ -807,6 +807,48 @@ func TestCloseImpatient(t *testing.T) {
 	})
 }
 
+// TestCloseTooLate checks that time which has run out is no failure where there was nothing to wait for.
+func TestCloseTooLate(t *testing.T) {
+	t.Parallel()
+	m := registry.New(registry.Options{Load: loader(map[string]*fake{"model": {}})})
+	register(t, m, model.Registration{URL: "model"})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.Close(ctx); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// TestStopLoading checks that what is loading is given up, later registrations are refused, and what is served goes on.
+func TestStopLoading(t *testing.T) {
+	t.Parallel()
+	loading, load := make(chan struct{}), loader(map[string]*fake{"model": {}})
+	m := start(t, registry.Options{Load: func(ctx context.Context, r model.Registration, found registry.Found) (registry.Runner, error) {
+		if r.URL == "slow" {
+			close(loading)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return load(ctx, r, found)
+	}})
+	ref := register(t, m, model.Registration{URL: "model"})
+	failed := make(chan error, 1)
+	go func() {
+		_, err := m.Register(t.Context(), model.Registration{URL: "slow"})
+		failed <- err
+	}()
+	<-loading
+	m.StopLoading()
+	wantErr(t, "Register", <-failed, fault.Unavailable, model.ErrClosed)
+	for _, async := range []bool{false, true} {
+		_, err := m.Register(t.Context(), model.Registration{URL: "model", Version: "9", Async: async})
+		wantErr(t, "Register later", err, fault.Unavailable, model.ErrClosed)
+	}
+	if _, err := m.Predict(t.Context(), ref, ask(model.ModePredict, "x")); err != nil {
+		t.Errorf("Predict: %v", err)
+	}
+}
+
 // TestDescribeWhileItGoes checks that a runner is not closed while it is asked what it is.
 func TestDescribeWhileItGoes(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	netstat "github.com/shirou/gopsutil/v4/net"
@@ -19,6 +20,7 @@ import (
 
 // bind takes the ports. All are taken before one of them answers.
 func (s *Server) bind(ctx context.Context) error {
+	s.undo = append(s.undo, s.hangUp)
 	apis := []struct {
 		what, address, flag string
 		actual              *string
@@ -37,7 +39,6 @@ func (s *Server) bind(ctx context.Context) error {
 		}
 		*api.actual = l.net.Addr().String()
 		s.listeners = append(s.listeners, l)
-		s.undo = append(s.undo, l.stop)
 	}
 	for _, l := range s.listeners {
 		l.http.Handler = s.patient(s.handler(l.what))
@@ -56,13 +57,12 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 		return nil, fmt.Errorf("%s API: %w: %w%s; choose another port with %s or --port-offset",
 			what, fault.Unavailable, err, holder(ctx, address), flag)
 	}
-	return &listener{
-		what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}),
-		http: &http.Server{
-			ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		},
-	}, nil
+	port := &listener{what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{}}
+	port.http = &http.Server{
+		ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), ConnState: port.watch,
+	}
+	return port, nil
 }
 
 // shifted adds an offset to a port that is not 0.
@@ -106,22 +106,33 @@ func holder(ctx context.Context, address string) string {
 	return ""
 }
 
-// patient gives up on a body that sends nothing for Options.BodyTimeout: a slow sender keeps its connection as long as it
-// sends.
+// patient gives up on a caller that neither sends what is left of a body nor takes more of an answer for
+// Options.BodyTimeout: a slow one keeps its connection as long as something moves. A body that nobody reads has that time
+// as a whole, as net/http waits for it before it answers.
 func (s *Server) patient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limits := patience{http.NewResponseController(w), s.opts.BodyTimeout}
+		_ = limits.control.SetWriteDeadline(time.Time{}) // of the answer before, on the same connection
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &patientBody{r.Body, http.NewResponseController(w), s.opts.BodyTimeout}
+			_ = limits.control.SetReadDeadline(time.Now().Add(limits.wait))
+			own := *r // net/http looks at the body that it made
+			own.Body = &patientBody{r.Body, limits}
+			r = &own
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(&patientWriter{w, limits, &s.stopping}, r)
 	})
+}
+
+// patience is how long a connection may stand still.
+type patience struct {
+	control *http.ResponseController
+	wait    time.Duration
 }
 
 type patientBody struct {
 	io.ReadCloser
 
-	control *http.ResponseController
-	wait    time.Duration
+	patience
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
@@ -134,3 +145,41 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	return n, err //nolint:wrapcheck // io.EOF among them
 }
+
+// patientWriter also ends the connection with its answer where the server stops.
+type patientWriter struct {
+	http.ResponseWriter
+
+	patience
+
+	stopping *atomic.Bool
+}
+
+// WriteHeader writes the head of the answer.
+func (w *patientWriter) WriteHeader(code int) {
+	if w.stopping.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// stretch is how many bytes of an answer have to go out in the time that it may stand still.
+const stretch = 256 << 10
+
+// Write writes a part of the answer.
+func (w *patientWriter) Write(p []byte) (written int, err error) {
+	for {
+		// Twice: net/http may wait for what is left of the body first.
+		if err := w.control.SetWriteDeadline(time.Now().Add(2 * w.wait)); err != nil {
+			return written, err //nolint:wrapcheck // the connection is gone
+		}
+		n, err := w.ResponseWriter.Write(p[:min(len(p), stretch)])
+		written += n
+		if p = p[n:]; err != nil || len(p) == 0 {
+			return written, err //nolint:wrapcheck // it is the same writer to its caller
+		}
+	}
+}
+
+// Unwrap lets [http.ResponseController] reach what is wrapped.
+func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

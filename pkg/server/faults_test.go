@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/server"
 	"github.com/tsgo/tsgo/pkg/store"
@@ -37,6 +38,7 @@ type reply struct {
 	code   int
 	header http.Header
 	body   []byte
+	last   bool // the connection ends with it
 }
 
 func post(t *testing.T, s *server.Server, path, text string) reply {
@@ -52,7 +54,7 @@ func post(t *testing.T, s *server.Server, path, text string) reply {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return reply{resp.StatusCode, resp.Header, body}
+	return reply{resp.StatusCode, resp.Header, body, resp.Close}
 }
 
 // receive reads one answer off a connection.
@@ -63,13 +65,18 @@ func receive(conn net.Conn) (reply, error) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // it is read to its end
 	body, err := io.ReadAll(resp.Body)
-	return reply{resp.StatusCode, resp.Header, body}, err
+	return reply{resp.StatusCode, resp.Header, body, resp.Close}, err
 }
 
-// dial opens a connection and writes text.
+// dial opens a connection to the inference API and writes text.
 func dial(t *testing.T, s *server.Server, text string) net.Conn {
 	t.Helper()
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addrs().Inference)
+	return dialTo(t, s.Addrs().Inference, text)
+}
+
+func dialTo(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,36 +87,84 @@ func dial(t *testing.T, s *server.Server, text string) net.Conn {
 	return conn
 }
 
+// TestHalfABody sends a part of a body and then nothing, to routes that read it and to such that do not: each is answered
+// once the server's patience is at its end, and no connection is kept.
 func TestHalfABody(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := start(t, func(o *server.Options) { o.BodyTimeout = 100 * time.Millisecond })
-	conn := dial(t, s, "POST /predictions/sums HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[1, 1")
-	predictable(t, s)
-	r, err := receive(conn)
-	if err != nil {
-		t.Fatalf("the server does not say why it gives up: %v", err)
-	}
-	if r.code != http.StatusRequestTimeout || !bytes.Contains(r.body, []byte("did not come in time")) {
-		t.Errorf("half a body: %d %s", r.code, r.body)
+	addrs := s.Addrs()
+	for _, test := range []struct {
+		address, path, header string
+		code                  int
+		want                  string
+	}{
+		{addrs.Inference, "/predictions/sums", "", http.StatusRequestTimeout, "did not come in time"},
+		{addrs.Inference, "/predictions/sums", "Content-Type: multipart/form-data; boundary=b\r\n", http.StatusRequestTimeout, "did not come in time"},
+		{addrs.Inference, "/nothing", "", http.StatusNotFound, "not found"},
+		{addrs.Inference, "/ping", "", http.StatusOK, "Healthy"},
+		{addrs.Inference, "/nothing", "Expect: 100-continue\r\n", http.StatusNotFound, "not found"},
+		{addrs.Management, "/models", "Content-Type: application/json\r\n", http.StatusRequestTimeout, "did not come in time"},
+		{addrs.Management, "/models", "", http.StatusBadRequest, "url is required"},
+		{addrs.Metrics, "/metrics", "", http.StatusOK, "Requests2XX"},
+	} {
+		conn := dialTo(t, test.address, "POST "+test.path+" HTTP/1.1\r\nHost: x\r\n"+test.header+"Content-Length: 100\r\n\r\n[1, 1")
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		predictable(t, s)
+		r, err := receive(conn)
+		if err != nil {
+			t.Errorf("%s: the server does not answer: %v", test.path, err)
+			continue
+		}
+		if r.code != test.code || !bytes.Contains(r.body, []byte(test.want)) {
+			t.Errorf("%s: %d %.200s, want %d and %q", test.path, r.code, r.body, test.code, test.want)
+		}
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection is kept", test.path)
+		}
 	}
 	predictable(t, s)
 	stop(t, s)
 }
 
+// TestAnswerThatNobodyReads asks for a large answer and reads none of it: the server gives up, and stops without waiting
+// for that caller.
+func TestAnswerThatNobodyReads(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, func(o *server.Options) { o.BodyTimeout = 100 * time.Millisecond })
+	question := fmt.Sprintf("[%d, 1, 1, 1]", floods)
+	conn := dial(t, s, fmt.Sprintf("POST /predictions/sums HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(question), question))
+	if _, err := bufio.NewReaderSize(conn, 16).ReadByte(); err != nil { // by now it answers
+		t.Fatal(err)
+	}
+	predictable(t, s)
+	stop(t, s)
+	if got, _ := io.Copy(io.Discard, conn); got >= flood {
+		t.Errorf("all %d bytes were kept for a caller who reads none", got)
+	}
+}
+
+// TestIdleConnections opens connections that say nothing: they cost little, and a server that stops does not wait for them.
 func TestIdleConnections(t *testing.T) {
+	defer goleak.VerifyNone(t)
 	s := start(t, nil)
-	defer stop(t, s)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	for range 1000 {
-		dial(t, s, "")
+	for i := range 1000 {
+		dial(t, s, []string{"", "GET /ping HTTP/1.1\r\nHo"}[i%2])
 	}
 	predictable(t, s)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 64<<20 {
 		t.Errorf("1000 idle connections take %d bytes", grown)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second) // net/http waits for 5 s by itself
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Errorf("Stop: %v", err)
 	}
 }
 
@@ -141,14 +196,19 @@ func TestTooMuch(t *testing.T) {
 	stop(t, s)
 }
 
+// TestHandlerPanics has a handler panic in the caller's goroutine and in the worker's.
 func TestHandlerPanics(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	s := start(t, nil)
-	r := post(t, s, "/predictions/sums", fmt.Sprintf("[%d, 1, 1, 1]", panics))
-	if r.code != http.StatusInternalServerError || !bytes.Contains(r.body, []byte(r.header.Get("X-Request-Id"))) {
-		t.Errorf("panic: %d %s", r.code, r.body)
+	for _, first := range []int{panics, panicsInference, panicsPostprocess} {
+		for range 4 { // more than there are workers
+			r := post(t, s, "/predictions/sums", fmt.Sprintf("[%d, 1, 1, 1]", first))
+			if r.code != http.StatusInternalServerError || !bytes.Contains(r.body, []byte(r.header.Get("X-Request-Id"))) {
+				t.Errorf("panic %d: %d %s", first, r.code, r.body)
+			}
+		}
+		predictable(t, s)
 	}
-	predictable(t, s)
 	stop(t, s)
 }
 
@@ -219,6 +279,96 @@ func TestStopDrains(t *testing.T) {
 	}
 	if r.code != http.StatusOK {
 		t.Errorf("the request under way: %d %s", r.code, r.body)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
+// TestStopHangsUpEverywhere stops a server with a call to its management API under way: the other ports do not wait for it.
+func TestStopHangsUpEverywhere(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, nil)
+	conn := dialTo(t, s.Addrs().Management, "POST /models HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
+	predictable(t, s)
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		stopped <- s.Stop(ctx)
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for _, address := range []string{s.Addrs().Inference, s.Addrs().Metrics} {
+		for {
+			open, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+			if err != nil {
+				break
+			}
+			_ = open.Close()
+			select {
+			case <-tick.C:
+			case err := <-stopped:
+				t.Fatalf("stopped with a call under way: %v", err)
+			}
+		}
+	}
+	if _, err := io.WriteString(conn, "}"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := receive(conn); err != nil || r.code != http.StatusBadRequest {
+		t.Errorf("the call under way: %v, %d %s", err, r.code, r.body)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
+// TestStopWhileLoading stops a server that loads a model: loading is given up and who waits for it is told.
+func TestStopWhileLoading(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	opening := make(chan struct{})
+	s := start(t, func(o *server.Options) {
+		o.Open = func(ctx context.Context, net engine.Network, opts engine.Options) (engine.Session, error) {
+			if strings.Contains(net.Path, "two") {
+				close(opening)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return openSums(ctx, net, opts)
+		}
+	})
+	conn := dialTo(t, s.Addrs().Management, "POST /models?url=two&initial_workers=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	<-opening
+	stop(t, s)
+	r, err := receive(conn)
+	if err != nil || r.code != http.StatusServiceUnavailable || !r.last {
+		t.Errorf("who waits for a model: %v, %d, the last: %t, %s", err, r.code, r.last, r.body)
+	}
+}
+
+// TestLull asks on a kept connection of a server that stops: it answers that it is not ready, and takes leave.
+func TestLull(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, nil)
+	conn := dial(t, s, "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+	if r, err := receive(conn); err != nil || r.code != http.StatusOK || r.last {
+		t.Fatalf("ping: %v, %d, the last: %t", err, r.code, r.last)
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		stopped <- s.Stop(ctx)
+	}()
+	for s.Ready() == nil {
+		runtime.Gosched()
+	}
+	if _, err := io.WriteString(conn, "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := receive(conn); err != nil || r.code != http.StatusInternalServerError || !r.last {
+		t.Errorf("ping while it stops: %v, %d, the last: %t", err, r.code, r.last)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("Stop: %v", err)

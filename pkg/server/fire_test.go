@@ -80,12 +80,35 @@ func (l lists) Preprocess(_ context.Context, req *model.Request) (tensor.Named, 
 	return tensor.Named{"x": *content.Tensor}, nil
 }
 
+func (l lists) Inference(ctx context.Context, in tensor.Named) (tensor.Named, error) {
+	if x, _ := tensor.Data[float32](in["x"]); x[0] == panicsInference {
+		panic("the network's code has a defect")
+	}
+	return l.Base.Inference(ctx, in)
+}
+
 func (l lists) Postprocess(_ context.Context, _ *model.Request, out tensor.Named) (handler.Answer, error) {
+	switch y, _ := tensor.Data[float32](out["y"]); y[0] {
+	case panicsPostprocess + features - 1:
+		panic("the answer's code has a defect")
+	case floods + features - 1:
+		return handler.Answer{Value: make([]byte, flood), ContentType: "application/octet-stream"}, nil
+	}
 	return handler.Answer{Value: handler.Object{{Key: "sums", Value: out["y"]}}}, nil
 }
 
-// panics is a first feature at which the handler panics.
-const panics = 666
+// First features at which the handler panics: in Preprocess, which is among those that are fired, and later.
+const (
+	panics            = 666
+	panicsInference   = 70_666
+	panicsPostprocess = 80_666
+)
+
+// floods is a first feature that is answered with so many bytes: more than a system keeps for a caller who reads nothing.
+const (
+	floods = 90_000
+	flood  = 64 << 20
+)
 
 func writeModel(t *testing.T, dir, version string) {
 	t.Helper()
@@ -102,16 +125,7 @@ func writeModel(t *testing.T, dir, version string) {
 
 func start(t *testing.T, change func(*server.Options)) *server.Server {
 	t.Helper()
-	dir := t.TempDir()
-	writeModel(t, filepath.Join(dir, "one"), "1.0")
-	writeModel(t, filepath.Join(dir, "two"), "2.0")
-	opts := server.Options{
-		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0",
-		Store: store.New(store.Dir{Path: dir, Origin: "the test"}), Models: []server.Startup{{Location: filepath.Join(dir, "one")}},
-		Open: openSums, Handlers: map[string]handler.Factory{"lists": newLists}, Params: []string{"method", "target", "window", "stride", "detail"},
-		Queue: 1000, Workers: 2, Cores: 2, ModelAPI: true, MetricsAPI: true, MaxBody: 1 << 20,
-		ResponseTimeout: time.Minute, StartupTimeout: time.Minute, UnregisterTimeout: time.Minute,
-	}
+	opts := options(t)
 	if change != nil {
 		change(&opts)
 	}
@@ -121,6 +135,21 @@ func start(t *testing.T, change func(*server.Options)) *server.Server {
 	}
 	s.Start()
 	return s
+}
+
+// options are those of a server of the test network, on free ports.
+func options(t *testing.T) server.Options {
+	t.Helper()
+	dir := t.TempDir()
+	writeModel(t, filepath.Join(dir, "one"), "1.0")
+	writeModel(t, filepath.Join(dir, "two"), "2.0")
+	return server.Options{
+		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0",
+		Store: store.New(store.Dir{Path: dir, Origin: "the test"}), Models: []server.Startup{{Location: filepath.Join(dir, "one")}},
+		Open: openSums, Handlers: map[string]handler.Factory{"lists": newLists}, Params: []string{"method", "target", "window", "stride", "detail"},
+		Queue: 1000, Workers: 2, Cores: 2, ModelAPI: true, MetricsAPI: true, MaxBody: 1 << 20,
+		ResponseTimeout: time.Minute, StartupTimeout: time.Minute, UnregisterTimeout: time.Minute,
+	}
 }
 
 func stop(t *testing.T, s *server.Server) {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ type Options struct {
 	ResponseTimeout, StartupTimeout time.Duration // of models that say none; 0: no limit
 	UnregisterTimeout               time.Duration // 0: no limit
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
-	BodyTimeout                     time.Duration // a body that sends nothing for so long is given up; 0: 30 s
+	BodyTimeout                     time.Duration // a body, or an answer, of which nothing moves for so long is given up; 0: 30 s
 
 	MaxBody     int64 // bytes; 0: no limit
 	Header      map[string]string
@@ -159,13 +160,15 @@ func (s *Server) Ready() error {
 	return s.models.Ready()
 }
 
-// Stop says at once that the server is not ready, lets the requests under way end, and gives everything back. When ctx
-// ends first, what is left is cut off and its error returned. Stopping again does nothing.
+// Stop says at once that the server is not ready, takes leave of who is connected, lets the requests under way end, and
+// gives everything back; a model that is being loaded is given up. When ctx ends first, what is left is cut off and its error
+// returned. Stopping again does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.stopping.Swap(true) {
 		return nil
 	}
 	s.log.Info("stopping")
+	s.models.StopLoading() // who waits for a model to load would keep the ports from closing
 	err := s.unwind(ctx)
 	s.log.Info("stopped", "err", err)
 	return err
@@ -206,6 +209,11 @@ const (
 	maxHeader          = 64 << 10
 )
 
+// lull is how long a server that stops still lets requests in, as long as anybody is connected: each answer tells its caller
+// that the connection ends with it, so that none is cut off with a request on its way, and who watches /ping hears that the
+// server is not ready. Then, a connection that still has sent no whole header is not waited for any longer than that.
+const lull = 500 * time.Millisecond
+
 // listener is one of the three ports.
 type listener struct {
 	what   string
@@ -214,6 +222,10 @@ type listener struct {
 	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended  chan struct{} // closed when it serves no longer
 	serves bool
+
+	mu    sync.Mutex                  // guards what follows
+	conns map[net.Conn]http.ConnState // those that are open
+	empty chan struct{}               // closed when none is left; nil while nobody waits for that
 }
 
 func (l *listener) start() {
@@ -226,17 +238,74 @@ func (l *listener) start() {
 	}()
 }
 
+// watch keeps account of the connections.
+func (l *listener) watch(conn net.Conn, state http.ConnState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if state != http.StateClosed && state != http.StateHijacked {
+		l.conns[conn] = state
+		return
+	}
+	delete(l.conns, conn)
+	if len(l.conns) == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// quiet returns when nobody is connected, or after the lull, or when ctx ends.
+func (l *listener) quiet(ctx context.Context) {
+	l.mu.Lock()
+	if len(l.conns) == 0 {
+		l.mu.Unlock()
+		return
+	}
+	empty := make(chan struct{})
+	l.empty = empty
+	l.mu.Unlock()
+	select {
+	case <-empty:
+	case <-time.After(lull):
+	case <-ctx.Done():
+	}
+}
+
+// closeSilent closes the connections that have sent no request.
+func (l *listener) closeSilent() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for conn, state := range l.conns {
+		if state == http.StateNew {
+			_ = conn.Close() // nobody has asked anything
+		}
+	}
+}
+
 // stop lets requests end until ctx does, and cuts off the rest.
 func (l *listener) stop(ctx context.Context) error {
 	if !l.serves {
 		return l.net.Close() //nolint:wrapcheck // nobody has heard of it
 	}
+	l.quiet(ctx)
+	silent := time.AfterFunc(lull, l.closeSilent)
+	defer silent.Stop()
 	err := l.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("stop the %s API: %w", l.what, err), l.http.Close())
 	}
 	<-l.ended
 	return err
+}
+
+// hangUp stops all ports at once, so that a call to one of them takes no time from the others.
+func (s *Server) hangUp(ctx context.Context) error {
+	failed := make([]error, len(s.listeners))
+	var ports sync.WaitGroup
+	for i, l := range s.listeners {
+		ports.Go(func() { failed[i] = l.stop(ctx) })
+	}
+	ports.Wait()
+	return errors.Join(failed...)
 }
 
 // failed returns a channel that tells of the first port that breaks.
