@@ -90,7 +90,7 @@ func (p passer) Postprocess(_ context.Context, req *model.Request, out tensor.Na
 	if err != nil {
 		return handler.Answer{}, err
 	}
-	_, bare, err := p.read(req)
+	bare, err := p.bare(req)
 	if err != nil {
 		return handler.Answer{}, err
 	}

@@ -24,13 +24,9 @@ const maxAxes = 64
 // readNPY returns the array of an npy file of version 1, 2 or 3. It returns [fault.Invalid] for a file that is damaged, and for
 // arrays of Python's objects, which would be a program, of records and of texts.
 func readNPY(file []byte) (tensor.Tensor, error) {
-	text, data, err := npyParts(file)
+	h, data, err := npyParts(file)
 	if err != nil {
-		return tensor.Tensor{}, fmt.Errorf("%w: %w", fault.Invalid, err)
-	}
-	h, err := parseHeader(text)
-	if err != nil {
-		return tensor.Tensor{}, fmt.Errorf("%w: the header %.100q: %w", fault.Invalid, text, err)
+		return tensor.Tensor{}, err
 	}
 	n, err := tensor.Size(h.shape)
 	if err != nil {
@@ -46,8 +42,21 @@ func readNPY(file []byte) (tensor.Tensor, error) {
 	return elements(h, data)
 }
 
-// npyParts cuts a file into the text of its header and the bytes of its elements.
-func npyParts(file []byte) (header string, data []byte, err error) {
+// npyParts returns a file's header and the bytes of its elements.
+func npyParts(file []byte) (header, []byte, error) {
+	text, data, err := cut(file)
+	if err != nil {
+		return header{}, nil, fmt.Errorf("%w: %w", fault.Invalid, err)
+	}
+	h, err := parseHeader(text)
+	if err != nil {
+		return header{}, nil, fmt.Errorf("%w: the header %.100q: %w", fault.Invalid, text, err)
+	}
+	return h, data, nil
+}
+
+// cut cuts a file into the text of its header and the bytes of its elements.
+func cut(file []byte) (text string, data []byte, err error) {
 	rest, ok := strings.CutPrefix(string(file[:min(len(file), 8)]), npyMagic)
 	if !ok || len(rest) != 2 {
 		return "", nil, errors.New("it does not begin as such a file")

@@ -17,25 +17,43 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// read returns the network's inputs. It tells also whether they came as one row each, without the axis of a batch: then the
-// answer has none either.
-func (p passer) read(req *model.Request) (in tensor.Named, bare bool, err error) {
+// read returns the network's inputs.
+func (p passer) read(req *model.Request) (tensor.Named, error) {
 	parts, err := p.parts(req.Inputs)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	in, bare = make(tensor.Named, len(p.inputs)), len(p.inputs) > 0
+	in := make(tensor.Named, len(p.inputs))
 	for _, v := range p.inputs {
 		t, err := tensorOf(parts[v.Name], v)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
-		bare = bare && len(t.Shape()) < len(v.Shape)
 		if in[v.Name], err = handler.Batched(t, v); err != nil {
-			return nil, false, err
+			return nil, err
 		}
 	}
-	return in, bare, nil
+	return in, nil
+}
+
+// bare tells whether the inputs of a request came as one row each, without the axis of a batch.
+func (p passer) bare(req *model.Request) (bool, error) {
+	parts, err := p.parts(req.Inputs)
+	if err != nil {
+		return false, err
+	}
+	found := false
+	for _, v := range p.inputs {
+		if len(v.Shape) == 0 {
+			continue
+		}
+		rank, err := rankOf(parts[v.Name])
+		if err != nil || rank == len(v.Shape) {
+			return false, err
+		}
+		found = true
+	}
+	return found, nil
 }
 
 // parts returns the part of the request that each input is read from.
@@ -47,19 +65,25 @@ func (p passer) parts(inputs []model.Input) (map[string]model.Input, error) {
 	for _, in := range inputs { // of several of a name the last, as TorchServe takes it
 		parts[in.Name] = in
 	}
-	if one, ok := sole(inputs); ok && (len(p.inputs) != 1 || parts[p.inputs[0].Name].Name == "") {
-		object, err := members(one)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case object != nil:
-			parts = object
-		case len(p.inputs) == 1:
-			return map[string]model.Input{p.inputs[0].Name: one}, nil
-		}
+	one, ok := sole(inputs)
+	if !ok {
+		return parts, p.complete(parts)
 	}
-	return parts, p.complete(parts)
+	object, err := members(one)
+	if err != nil {
+		return nil, err
+	}
+	if object != nil {
+		return object, p.complete(object)
+	}
+	if len(p.inputs) != 1 {
+		return parts, p.complete(parts)
+	}
+	name := p.inputs[0].Name
+	if _, ok := parts[name]; !ok {
+		parts[name] = one
+	}
+	return parts, nil
 }
 
 // complete returns [fault.Invalid] when there is a part too few, or one too many.
@@ -92,8 +116,7 @@ func sole(inputs []model.Input) (model.Input, bool) {
 	return inputs[0], len(inputs) == 1
 }
 
-// members returns the members of a JSON object as parts; nil for what is none. Several tensors are the one under "inputs", as
-// well.
+// members returns the members of a JSON object as parts; nil for what is none.
 func members(in model.Input) (map[string]model.Input, error) {
 	text := bytes.TrimSpace(in.Data)
 	if in.Tensor != nil || !bytes.HasPrefix(text, []byte("{")) {
@@ -132,7 +155,7 @@ func anyTensor(in model.Input, want engine.Value) (tensor.Tensor, error) {
 		return *in.Tensor, nil
 	case len(in.Data) == 0:
 		return tensor.Tensor{}, fmt.Errorf("%w: input %q is empty: it has no bytes", fault.Invalid, want.Name)
-	case bytes.HasPrefix(in.Data, []byte(npyMagic)) || isNPY(in.ContentType):
+	case isFile(in):
 		t, err := readNPY(in.Data)
 		if err != nil {
 			return tensor.Tensor{}, fmt.Errorf("input %q as an npy file: %w", want.Name, err)
@@ -148,13 +171,32 @@ func anyTensor(in model.Input, want engine.Value) (tensor.Tensor, error) {
 	return handler.TensorFromJSON(in.Data, open)
 }
 
-// depth returns how deep JSON lists are nested where they begin.
+// rankOf returns how many axes an input has that can be read.
+func rankOf(in model.Input) (int, error) {
+	switch {
+	case in.Tensor != nil:
+		return len(in.Tensor.Shape()), nil
+	case isFile(in):
+		h, _, err := npyParts(in.Data)
+		return len(h.shape), err
+	}
+	return depth(in.Data), nil
+}
+
+// isFile tells whether an input is an npy file.
+func isFile(in model.Input) bool {
+	return bytes.HasPrefix(in.Data, []byte(npyMagic)) || isNPY(in.ContentType)
+}
+
+// depth returns how deep JSON lists are nested where they begin, up to more than is read.
 func depth(text []byte) int {
 	n := 0
 	for _, c := range text {
 		switch c {
 		case '[':
-			n++
+			if n++; n > maxAxes {
+				return n
+			}
 		case ' ', '\t', '\r', '\n':
 		default:
 			return n

@@ -76,8 +76,7 @@ func (p passer) Preprocess(_ context.Context, req *model.Request) (tensor.Named,
 			return nil, err
 		}
 	}
-	in, _, err := p.read(req)
-	return in, err
+	return p.read(req)
 }
 
 // Inference runs the network, for the outputs that are answered.
