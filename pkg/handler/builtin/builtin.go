@@ -4,13 +4,19 @@ package builtin
 import (
 	"github.com/tsgo/tsgo/pkg/handler"
 	"github.com/tsgo/tsgo/pkg/handler/classify"
+	"github.com/tsgo/tsgo/pkg/handler/detect"
+	"github.com/tsgo/tsgo/pkg/handler/segment"
+	"github.com/tsgo/tsgo/pkg/handler/tensors"
 	"github.com/tsgo/tsgo/pkg/handler/text"
 )
 
 // Handlers returns the built-in handlers by name. The names are TorchServe's.
 func Handlers() map[string]handler.Factory {
 	return map[string]handler.Factory{
+		"base_handler":     tensors.New,
 		"image_classifier": classify.New,
+		"image_segmenter":  segment.New,
+		"object_detector":  detect.New,
 		"text_classifier":  text.New,
 	}
 }
