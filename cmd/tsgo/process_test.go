@@ -31,6 +31,7 @@ func serveProcess(t *testing.T, args ...string) *serving {
 	p.cmd = exec.CommandContext(t.Context(), os.Args[0], append([]string{
 		"serve", "--model-store", filepath.Join("..", "..", "models"),
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
+		"--grpc-inference-address", "127.0.0.1:0", "--grpc-management-address", "127.0.0.1:0",
 	}, args...)...)
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stderr = &p.log
