@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	netstat "github.com/shirou/gopsutil/v4/net"
@@ -29,6 +30,7 @@ func (s *Server) bind(ctx context.Context) error {
 		{grpcInference, s.opts.GRPCInference, "--grpc-inference-address", &s.addrs.GRPCInference},
 		{grpcManagement, s.opts.GRPCManagement, "--grpc-management-address", &s.addrs.GRPCManagement},
 	}
+	s.undo = append(s.undo, s.stopListeners)
 	for _, api := range apis {
 		if api.what == "metrics" && !s.opts.MetricsAPI || isGRPC(api.what) && api.address == "" {
 			continue
@@ -39,12 +41,22 @@ func (s *Server) bind(ctx context.Context) error {
 		}
 		*api.actual = l.net.Addr().String()
 		s.listeners = append(s.listeners, l)
-		s.undo = append(s.undo, l.stop)
 	}
 	for _, l := range s.listeners {
 		l.server = s.answerer(l.what)
 	}
 	return nil
+}
+
+// stopListeners stops all ports at once, so that none takes requests while another one is waited for.
+func (s *Server) stopListeners(ctx context.Context) error {
+	failed := make([]error, len(s.listeners))
+	var group sync.WaitGroup
+	for i, l := range s.listeners {
+		group.Go(func() { failed[i] = l.stop(ctx) })
+	}
+	group.Wait()
+	return errors.Join(failed...)
 }
 
 // answerer returns what answers on one of the ports.
