@@ -108,8 +108,8 @@ func text(s string) (string, error) {
 // collect reads all elements, each with one.
 func collect[T tensor.Element](datatype string, shape []int64, data []byte, one func(string) (T, error)) (tensor.Tensor, error) {
 	all := make([]T, 0, 1+bytes.Count(data, []byte(",")))
-	lists, err := walk(data, max(1, len(shape)), func(token []byte) error {
-		v, err := one(string(token))
+	lists, err := walk(string(data), max(1, len(shape)), func(token string) error {
+		v, err := one(token)
 		if err != nil {
 			return fmt.Errorf("%w: element %d is %.40s, which is no %s", fault.Invalid, len(all), token, datatype)
 		}
@@ -156,7 +156,7 @@ type lists struct {
 }
 
 // walk calls element for every element of data, and returns how long the lists at each depth are.
-func walk(data []byte, deepest int, element func(token []byte) error) ([]int64, error) {
+func walk(data string, deepest int, element func(token string) error) ([]int64, error) {
 	l := lists{leaves: -1}
 	for at := 0; at < len(data); {
 		switch c := data[at]; c {
@@ -190,19 +190,20 @@ func walk(data []byte, deepest int, element func(token []byte) error) ([]int64, 
 }
 
 // tokenLength returns how long the element is that a text begins with.
-func tokenLength(text []byte) int {
-	if text[0] != '"' {
-		if end := bytes.IndexAny(text, ",] \t\r\n"); end > 0 {
-			return end
-		}
-		return len(text)
-	}
+func tokenLength(text string) int {
+	quoted := text[0] == '"'
 	for at := 1; at < len(text); at++ {
 		switch text[at] {
 		case '\\':
 			at++
 		case '"':
-			return at + 1
+			if quoted {
+				return at + 1
+			}
+		case ',', ']', ' ', '\t', '\r', '\n':
+			if !quoted {
+				return at
+			}
 		}
 	}
 	return len(text)
