@@ -168,7 +168,7 @@ func (e *sharedEngine) close(t *testing.T) {
 }
 
 // serve is the command server DIR [FLAG...]: what tsgo serve does with these flags, in this process, over the models in DIR
-// and on free ports, until the script ends. It sets $SERVER, $MANAGEMENT and $METRICS to the addresses.
+// and on free ports, until the script ends. It sets $SERVER, $MANAGEMENT, $METRICS and $GRPC to the addresses.
 func (e *sharedEngine) serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: server DIR [FLAG...]")
@@ -179,6 +179,7 @@ func (e *sharedEngine) serve(ts *testscript.TestScript, neg bool, args []string)
 	}
 	ts.Check(flags.Parse(append([]string{
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
+		"--grpc-inference-address", "127.0.0.1:0", "--grpc-management-address", "127.0.0.1:0",
 	}, args[1:]...)))
 	opts := server.Options{
 		Store: store.New(store.Dir{Path: ts.MkAbs(args[0]), Origin: "the script"}), Handlers: builtin.Handlers(), Params: paramNames(),
@@ -198,6 +199,7 @@ func (e *sharedEngine) serve(ts *testscript.TestScript, neg bool, args []string)
 		defer cancel()
 		ts.Check(s.Stop(ctx))
 	})
+	ts.Setenv("GRPC", s.Addrs().GRPCInference)
 	ts.Setenv("SERVER", "http://"+s.Addrs().Inference)
 	ts.Setenv("MANAGEMENT", "http://"+s.Addrs().Management)
 	ts.Setenv("METRICS", "http://"+s.Addrs().Metrics+"/metrics")

@@ -32,9 +32,9 @@ func newServe(s streams, g *globals) *cobra.Command {
 	o := serveOptions{globals: g, streams: s}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve models on TorchServe's three ports",
-		Long: `Serve the models of a store: predictions and explanations on 8080, management on 8081, metrics on 8082, as TorchServe
-does. Each setting is a flag, or the environment variable TSGO_ and its name, as in TSGO_INFERENCE_ADDRESS.
+		Short: "Serve models on TorchServe's ports",
+		Long: `Serve the models of a store: predictions and explanations on 8080, management on 8081, metrics on 8082, and over gRPC
+on 7070 and 7071, as TorchServe does. On 8080 and 7070 KServe's protocols are answered too. Each setting is a flag, or the environment variable TSGO_ and its name, as in TSGO_INFERENCE_ADDRESS.
 
 The first interrupt or SIGTERM lets requests end and stops; the second one ends the process.`,
 		Example: `  tsgo serve
@@ -115,6 +115,11 @@ func (o *serveOptions) report(r server.Report) {
 	}
 	if r.Addrs.Metrics != "" {
 		rows = append(rows, []string{"metrics", "http://" + r.Addrs.Metrics + "/metrics", openTo(r.Addrs.Metrics)})
+	}
+	for _, calls := range [][2]string{{"gRPC inference", r.Addrs.GRPCInference}, {"gRPC management", r.Addrs.GRPCManagement}} {
+		if calls[1] != "" {
+			rows = append(rows, []string{calls[0], calls[1], openTo(calls[1])})
+		}
 	}
 	for _, m := range r.Models {
 		state := fmt.Sprintf("%d workers, loaded in %s", m.Workers, m.Took.Round(time.Millisecond))

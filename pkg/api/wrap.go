@@ -23,6 +23,8 @@ type Options struct {
 	Observe func(status int)  // told the status of every answer; nil: nobody looks
 	Header  map[string]string // added to every answer that does not set them itself: CORS; an empty value adds nothing
 	MaxBody int64             // bytes; 0: no limit
+
+	Failure func(message string) any // how a failure stands in the body; nil: as in TorchServe's
 }
 
 // Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a body over the limit is
@@ -119,7 +121,11 @@ func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 	default:
 	}
 	s := statusOf(kind)
-	_ = WriteJSON(w, s.http, body{Code: s.http, Type: s.name, Message: message(err, id)}) // strings and a number always encode
+	var told any = body{Code: s.http, Type: s.name, Message: message(err, id)}
+	if h.Failure != nil {
+		told = h.Failure(message(err, id))
+	}
+	_ = WriteJSON(w, s.http, told) // strings and a number always encode
 }
 
 // call turns a panic into an error. [http.ErrAbortHandler] goes on, as net/http wants it.

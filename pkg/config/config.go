@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -40,7 +41,9 @@ func Table() []Setting {
 		{"inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference })},
 		{"management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management })},
 		{"metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics })},
-		{"port_offset", "0", "added to the three ports", integer(func(o *server.Options) *int { return &o.PortOffset }, 0)},
+		{"grpc_inference_address", "127.0.0.1:7070", "where predictions and explanations are answered over gRPC; none: nowhere", grpcAddress("7070", func(o *server.Options) *string { return &o.GRPCInference })},
+		{"grpc_management_address", "127.0.0.1:7071", "where models are registered and scaled over gRPC; none: nowhere", grpcAddress("7071", func(o *server.Options) *string { return &o.GRPCManagement })},
+		{"port_offset", "0", "added to the ports", integer(func(o *server.Options) *int { return &o.PortOffset }, 0)},
 		{"models", "all", "what is served from the start: all, none, or names, paths and name=path, separated by commas", models},
 		{"default_workers_per_model", "0", "workers of a model that says none; 0: one for each core at the start, and none when it is registered", integer(func(o *server.Options) *int { return &o.Workers }, 0)},
 		{"threads", "0", "threads of one run of a network; 0: the cores, shared among the model's workers", integer(func(o *server.Options) *int { return &o.Threads }, 0)},
@@ -115,6 +118,30 @@ func address(field func(*server.Options) *string) func(*server.Options, string) 
 			return fmt.Errorf("%w: %q: want a port from 0 to 65535", fault.Invalid, value)
 		}
 		*field(o) = u.Host
+		return nil
+	}
+}
+
+// grpcAddress reads HOST:PORT, HOST with TorchServe's port, or none.
+func grpcAddress(port string, field func(*server.Options) *string) func(*server.Options, string) error {
+	return func(o *server.Options, value string) error {
+		if strings.EqualFold(value, "none") {
+			*field(o) = ""
+			return nil
+		}
+		host, given, err := net.SplitHostPort(value)
+		alone := err != nil
+		if alone { // an address of IPv6 may have its brackets or not
+			host, given = strings.TrimSuffix(strings.TrimPrefix(value, "["), "]"), port
+		}
+		n, err := strconv.Atoi(given)
+		switch {
+		case alone && host == "" || strings.ContainsAny(host, "/[]@ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil:
+			return fmt.Errorf("%w: %q: want HOST:PORT, as in 127.0.0.1:%s, or none", fault.Invalid, value, port)
+		case err != nil || n < 0 || n > 65535:
+			return fmt.Errorf("%w: %q: want a port from 0 to 65535", fault.Invalid, value)
+		}
+		*field(o) = net.JoinHostPort(host, given)
 		return nil
 	}
 }

@@ -27,7 +27,8 @@ func read(flags, env map[string]string) (server.Options, error) {
 // defaults are the options where nothing is said.
 func defaults() server.Options {
 	return server.Options{
-		Inference: "127.0.0.1:8080", Management: "127.0.0.1:8081", Metrics: "127.0.0.1:8082", All: true, Queue: 100,
+		Inference: "127.0.0.1:8080", Management: "127.0.0.1:8081", Metrics: "127.0.0.1:8082",
+		GRPCInference: "127.0.0.1:7070", GRPCManagement: "127.0.0.1:7071", All: true, Queue: 100,
 		ResponseTimeout: 2 * time.Minute, StartupTimeout: 2 * time.Minute, UnregisterTimeout: 2 * time.Minute, Drain: 30 * time.Second,
 		MaxBody: 6553500, ModelAPI: true, MetricsAPI: true,
 	}
@@ -61,6 +62,17 @@ func rows() []row {
 		}
 		return good
 	}
+	calls := func(port string, field func(o *server.Options) *string) map[string]func(o *server.Options) {
+		good := map[string]func(o *server.Options){}
+		for value, want := range map[string]string{
+			"none": "", "NONE": "", "0.0.0.0": "0.0.0.0:" + port, "gpu7:9000": "gpu7:9000", "::1": "[::1]:" + port, "[::1]": "[::1]:" + port,
+			"[::1]:0": "[::1]:0", ":9000": ":9000", "h:65535": "h:65535",
+		} {
+			good[value] = func(o *server.Options) { *field(o) = want }
+		}
+		return good
+	}
+	noCalls := []string{"h:65536", "h:-1", "h:x", "h:", "http://h:1", "[]", "h:1/x", "me@h:1", "a:b:c", "unix:/tmp/s"}
 	noAddress := []string{"https://h:1", "http://h", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
 	seconds := func(field func(o *server.Options) *time.Duration) map[string]func(o *server.Options) {
 		return map[string]func(o *server.Options){
@@ -86,6 +98,8 @@ func rows() []row {
 		{"inference_address", addresses(func(o *server.Options) *string { return &o.Inference }), noAddress, ""},
 		{"management_address", addresses(func(o *server.Options) *string { return &o.Management }), noAddress, ""},
 		{"metrics_address", addresses(func(o *server.Options) *string { return &o.Metrics }), noAddress, ""},
+		{"grpc_inference_address", calls("7070", func(o *server.Options) *string { return &o.GRPCInference }), noCalls, ""},
+		{"grpc_management_address", calls("7071", func(o *server.Options) *string { return &o.GRPCManagement }), noCalls, ""},
 		{
 			"port_offset",
 			map[string]func(o *server.Options){"100": is(func(o *server.Options) { o.PortOffset = 100 })},

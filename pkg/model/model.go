@@ -108,8 +108,15 @@ type Job interface{ Request() *Request }
 
 // About is what is known of a model that is loaded.
 type About struct {
-	Inputs []string // the names of the network's inputs
-	Memory int64    // bytes that it takes at least
+	Inputs, Outputs []Value // the network's, in its order
+	Memory          int64   // bytes that it takes at least
+}
+
+// Value is one input or output of a network.
+type Value struct {
+	Name  string
+	DType tensor.DType // [tensor.Undefined] for what is not a tensor
+	Shape []int64      // -1: of any length
 }
 
 // Result is what became of a job: exactly one field is set.

@@ -57,9 +57,17 @@ func smallest(dims []engine.Dim) []int64 {
 // About returns what is known of the model. Its session takes at least the bytes that it has on disk; the gradients that
 // explanations have asked for come on top.
 func (p *Pipeline) About() model.About {
-	a := model.About{Memory: p.source.Size + p.network.Memory()}
-	for _, v := range p.Signature().Inputs {
-		a.Inputs = append(a.Inputs, v.Name)
+	s := p.Signature()
+	return model.About{Inputs: valuesOf(s.Inputs), Outputs: valuesOf(s.Outputs), Memory: p.source.Size + p.network.Memory()}
+}
+
+func valuesOf(all []engine.Value) []model.Value {
+	values := make([]model.Value, len(all))
+	for i, v := range all {
+		values[i] = model.Value{Name: v.Name, DType: v.DType, Shape: make([]int64, len(v.Shape))}
+		for axis, d := range v.Shape {
+			values[i].Shape[axis] = max(-1, d.Size)
+		}
 	}
-	return a
+	return values
 }

@@ -39,7 +39,9 @@ func (j job) Request() *model.Request { return j.req }
 
 func (f *fake) Ref() model.Ref           { return f.ref }
 func (f *fake) Settings() model.Settings { return f.settings }
-func (f *fake) About() model.About       { return model.About{Inputs: []string{"x"}, Memory: 1234} }
+func (f *fake) About() model.About {
+	return model.About{Inputs: []model.Value{{Name: "x"}}, Memory: 1234}
+}
 
 func (f *fake) Prepare(ctx context.Context, req *model.Request) (model.Job, error) {
 	if err := ctx.Err(); err != nil {

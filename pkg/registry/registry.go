@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,11 +132,21 @@ func (m *Models) Ready() error {
 
 // InputNames returns the names of a model's inputs; none for a model that is not there.
 func (m *Models) InputNames(ref model.Ref) []string {
+	about, _ := m.About(ref)
+	var names []string
+	for _, in := range about.Inputs {
+		names = append(names, in.Name)
+	}
+	return names
+}
+
+// About returns what is known of a model, which the caller must not change, and whether it is there.
+func (m *Models) About(ref model.Ref) (about model.About, found bool) {
 	v, err := m.table.Load().find(ref)
 	if err != nil {
-		return nil
+		return model.About{}, false
 	}
-	return slices.Clone(v.about.Inputs)
+	return v.about, true
 }
 
 // Only returns the one model that is served, if there is one and no other.

@@ -272,6 +272,9 @@ func TestOnly(t *testing.T) {
 		if got := m.InputNames(ref); !cmp.Equal(got, inputs) {
 			t.Errorf("InputNames(%s) = %q, want %q", ref, got, inputs)
 		}
+		if about, found := m.About(ref); found != (len(inputs) > 0) || found != (about.Memory == 1234) {
+			t.Errorf("About(%s) = %+v, %t, want it only of a model that is there", ref, about, found)
+		}
 	}
 	if err := m.Unregister(t.Context(), two); err != nil {
 		t.Fatal(err)

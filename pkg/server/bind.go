@@ -28,9 +28,11 @@ func (s *Server) bind(ctx context.Context) error {
 		{"inference", s.opts.Inference, "--inference-address", &s.addrs.Inference},
 		{"management", s.opts.Management, "--management-address", &s.addrs.Management},
 		{"metrics", s.opts.Metrics, "--metrics-address", &s.addrs.Metrics},
+		{grpcInference, s.opts.GRPCInference, "--grpc-inference-address", &s.addrs.GRPCInference},
+		{grpcManagement, s.opts.GRPCManagement, "--grpc-management-address", &s.addrs.GRPCManagement},
 	}
 	for _, api := range apis {
-		if api.what == "metrics" && !s.opts.MetricsAPI {
+		if api.what == "metrics" && !s.opts.MetricsAPI || isGRPC(api.what) && api.address == "" {
 			continue
 		}
 		l, err := s.listen(ctx, api.what, api.address, api.flag)
@@ -41,9 +43,20 @@ func (s *Server) bind(ctx context.Context) error {
 		s.listeners = append(s.listeners, l)
 	}
 	for _, l := range s.listeners {
-		l.http.Handler = s.patient(s.handler(l.what))
+		l.server = s.answerer(l)
 	}
 	return nil
+}
+
+// answerer returns what answers on one of the ports.
+func (s *Server) answerer(l *listener) answerer {
+	if isGRPC(l.what) {
+		return grpcServer{s.services(l.what)}
+	}
+	return &http.Server{
+		Handler: s.patient(s.handler(l.what)), ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), ConnState: l.watch,
+	}
 }
 
 func (s *Server) listen(ctx context.Context, what, address, flag string) (*listener, error) {
@@ -57,12 +70,9 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 		return nil, fmt.Errorf("%s API: %w: %w%s; choose another port with %s or --port-offset",
 			what, fault.Unavailable, err, holder(ctx, address), flag)
 	}
-	port := &listener{what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{}}
-	port.http = &http.Server{
-		ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), ConnState: port.watch,
-	}
-	return port, nil
+	return &listener{
+		what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
+	}, nil
 }
 
 // shifted adds an offset to a port that is not 0.

@@ -5,12 +5,13 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/api/inference"
+	"github.com/tsgo/tsgo/pkg/api/kserve"
 	"github.com/tsgo/tsgo/pkg/api/management"
 	"github.com/tsgo/tsgo/pkg/api/metrics"
 	"github.com/tsgo/tsgo/pkg/registry"
 )
 
-// handler returns one of the three APIs.
+// handler returns one of the three HTTP APIs.
 func (s *Server) handler(what string) http.Handler {
 	wrap := api.Options{Log: s.log, Access: s.opts.Access, Observe: s.metrics.Status, Header: s.opts.Header, MaxBody: s.opts.MaxBody}
 	addresses := api.Addresses{Inference: "http://" + s.addrs.Inference, Management: "http://" + s.addrs.Management}
@@ -19,8 +20,10 @@ func (s *Server) handler(what string) http.Handler {
 	}
 	switch what {
 	case "inference":
-		return inference.New(ready{s.models, s}, inference.Options{
+		return kserve.New(ready{s.models, s}, inference.New(ready{s.models, s}, inference.Options{
 			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only, Version: s.opts.Version, Addresses: addresses,
+		}), kserve.Options{
+			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Version: s.opts.Version,
 		})
 	case "management":
 		return api.Wrap(management.New(s.models, management.Options{

@@ -1,4 +1,4 @@
-// Package server puts the parts together: the models of a store, served on three ports. It takes what it needs in one
+// Package server puts the parts together: the models of a store, served on five ports. It takes what it needs in one
 // [Options] and touches neither flags nor environment nor signals.
 package server
 
@@ -27,6 +27,7 @@ import (
 // the defaults of the command.
 type Options struct {
 	Inference, Management, Metrics string // addresses, HOST:PORT; port 0 takes any
+	GRPCInference, GRPCManagement  string // likewise; "": there is none
 	PortOffset                     int    // added to the ports that are not 0
 
 	Store    *store.Store
@@ -64,8 +65,8 @@ type Startup struct {
 	Location string // a name in the store, or a path
 }
 
-// Addrs are the addresses that a server answers on.
-type Addrs struct{ Inference, Management, Metrics string }
+// Addrs are the addresses that a server answers on; "": not at all.
+type Addrs struct{ Inference, Management, Metrics, GRPCInference, GRPCManagement string }
 
 // Report is what there is to say of a server that has started.
 type Report struct {
@@ -140,7 +141,8 @@ func (s *Server) Start() {
 	for _, l := range s.listeners {
 		l.start()
 	}
-	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics)
+	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics,
+		"grpc_inference", s.addrs.GRPCInference, "grpc_management", s.addrs.GRPCManagement)
 	if s.opts.Started != nil {
 		s.opts.Started(Report{Addrs: s.addrs, Models: s.loaded, Cores: s.opts.Cores})
 	}
@@ -214,11 +216,11 @@ const (
 // server is not ready. Then, a connection that still has sent no whole header is not waited for any longer than that.
 const lull = 500 * time.Millisecond
 
-// listener is one of the three ports.
+// listener is one of the ports.
 type listener struct {
 	what   string
 	net    net.Listener
-	http   *http.Server
+	server answerer
 	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended  chan struct{} // closed when it serves no longer
 	serves bool
@@ -228,11 +230,18 @@ type listener struct {
 	empty chan struct{}               // closed when none is left; nil while nobody waits for that
 }
 
+// answerer is what answers on a port: an http.Server, or what has its manners.
+type answerer interface {
+	Serve(l net.Listener) error // http.ErrServerClosed when it was stopped
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
 func (l *listener) start() {
 	l.serves = true
 	go func() {
 		defer close(l.ended)
-		if err := l.http.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- fmt.Errorf("%s API on %s: %w: %w", l.what, l.net.Addr(), fault.Unavailable, err)
 		}
 	}()
@@ -289,9 +298,9 @@ func (l *listener) stop(ctx context.Context) error {
 	l.quiet(ctx)
 	silent := time.AfterFunc(lull, l.closeSilent)
 	defer silent.Stop()
-	err := l.http.Shutdown(ctx)
+	err := l.server.Shutdown(ctx)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("stop the %s API: %w", l.what, err), l.http.Close())
+		err = errors.Join(fmt.Errorf("stop the %s API: %w", l.what, err), l.server.Close())
 	}
 	<-l.ended
 	return err

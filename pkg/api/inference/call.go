@@ -66,6 +66,13 @@ const (
 	typeParts = "multipart/form-data"
 )
 
+// ReadInputs returns what a request's body carries: the parts or the fields of a form, or the body itself as one input
+// named body.
+func ReadInputs(r *http.Request) ([]model.Input, error) {
+	inputs, err := (&call{}).read(r, nil)
+	return latest(inputs), err
+}
+
 // read returns what the request carries, in its order, each with the content type that it has on this way in. A field
 // of a form or of the query has none.
 func (c *call) read(r *http.Request, query api.Fields) ([]model.Input, error) {

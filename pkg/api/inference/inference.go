@@ -113,7 +113,7 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 	}
 	q := Question{Ref: c.ref, Mode: c.mode, Inputs: latest(inputs), Header: c.header(r)}
 	if !c.query { // where the query has inputs too, it is among them
-		if q.Params, err = (fields{params: s.Params}).fromQuery(query); err != nil {
+		if q.Params, err = FromQuery(query, s.Params); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err != nil {
 		return err
 	}
-	respond(w, resp)
+	Respond(w, resp)
 	return nil
 }
 
@@ -188,16 +188,10 @@ func latest(inputs []model.Input) []model.Input {
 	return kept
 }
 
-// respond writes an answer.
-func respond(w http.ResponseWriter, resp *model.Response) {
+// Respond writes an answer as it is.
+func Respond(w http.ResponseWriter, resp *model.Response) {
 	header := w.Header()
-	for name, value := range resp.Header {
-		switch http.CanonicalHeaderKey(name) {
-		case "Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id": // the server's own
-		default:
-			header.Set(name, value)
-		}
-	}
+	SetHeader(header, resp)
 	if resp.ContentType != "" {
 		header.Set("Content-Type", resp.ContentType)
 	} else if header.Get("Content-Type") == "" {
@@ -206,4 +200,15 @@ func respond(w http.ResponseWriter, resp *model.Response) {
 	header.Set("Content-Length", strconv.Itoa(len(resp.Body)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(resp.Body) // a caller that has gone needs no answer
+}
+
+// SetHeader sets the headers that a model's answer has, but for the server's own.
+func SetHeader(header http.Header, resp *model.Response) {
+	for name, value := range resp.Header {
+		switch http.CanonicalHeaderKey(name) {
+		case "Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id": // the server's own
+		default:
+			header.Set(name, value)
+		}
+	}
 }

@@ -115,11 +115,11 @@ type fields struct{ params, inputs []string }
 // MaxParam is how long a parameter's value may be.
 const MaxParam = 4096
 
-// fromQuery returns the parameters of a query, of each the first value.
-func (f fields) fromQuery(query api.Fields) (map[string]string, error) {
+// FromQuery returns the parameters of a query that have one of these names, of each the first value.
+func FromQuery(query api.Fields, names []string) (map[string]string, error) {
 	var params map[string]string
 	for _, field := range query {
-		if slices.Contains(f.params, field.Name) {
+		if slices.Contains(names, field.Name) {
 			if err := set(&params, field.Name, field.Value); err != nil {
 				return nil, err
 			}

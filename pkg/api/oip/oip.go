@@ -25,6 +25,35 @@ type Metadata struct {
 // Signature is what a model takes and gives, in its order.
 type Signature struct{ Inputs, Outputs []Metadata }
 
+// SignatureOf returns what a model takes and gives, but for what is no tensor.
+func SignatureOf(about model.About) Signature {
+	return Signature{Inputs: metadataOf(about.Inputs), Outputs: metadataOf(about.Outputs)}
+}
+
+func metadataOf(values []model.Value) []Metadata {
+	all := make([]Metadata, 0, len(values))
+	for _, v := range values {
+		if v.DType != tensor.Undefined {
+			all = append(all, Metadata{Name: v.Name, Datatype: Datatype(v.DType), Shape: v.Shape})
+		}
+	}
+	return all
+}
+
+// Ready tells whether a version has the workers that it is to have, and one at least.
+func Ready(s model.Status) bool {
+	running := 0
+	for _, w := range s.Workers {
+		if w.Ready {
+			running++
+		}
+	}
+	return running >= max(1, s.MinWorkers)
+}
+
+// Platform is what models run on and what they are stored as, as the protocol's metadata tells it.
+const Platform = "onnxruntime_onnx"
+
 // datatypes are the protocol's names of the types of elements, in the order of the types.
 func datatypes() [tensor.String + 1]string {
 	return [tensor.String + 1]string{

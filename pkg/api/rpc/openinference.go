@@ -61,13 +61,7 @@ func (s *OpenInference) ModelReady(ctx context.Context, req *openinferencepb.Mod
 	if err != nil {
 		return nil, err
 	}
-	running := 0
-	for _, w := range state.Workers {
-		if w.Ready {
-			running++
-		}
-	}
-	return &openinferencepb.ModelReadyResponse{Ready: running >= max(1, state.MinWorkers)}, nil
+	return &openinferencepb.ModelReadyResponse{Ready: oip.Ready(state)}, nil
 }
 
 // ServerMetadata tells what the server is.
@@ -88,7 +82,7 @@ func (s *OpenInference) ModelMetadata(ctx context.Context, req *openinferencepb.
 	}
 	signature := s.signature(state.Ref)
 	out := &openinferencepb.ModelMetadataResponse{
-		Name: ref.Name, Platform: cmp.Or(state.Runtime, "onnxruntime") + "_onnx",
+		Name: ref.Name, Platform: oip.Platform,
 		Inputs: metadataOf(signature.Inputs), Outputs: metadataOf(signature.Outputs),
 	}
 	for _, version := range all {

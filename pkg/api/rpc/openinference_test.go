@@ -139,7 +139,7 @@ func TestModelMetadata(t *testing.T) {
 		t.Errorf("%v, metadata (-want +got):\n%s", err, diff)
 	}
 	got, err = c.ModelMetadata(t.Context(), &openinferencepb.ModelMetadataRequest{Name: "idle"})
-	want = &openinferencepb.ModelMetadataResponse{Name: "idle", Versions: []string{"1.0"}, Platform: "LSP_onnx"}
+	want = &openinferencepb.ModelMetadataResponse{Name: "idle", Versions: []string{"1.0"}, Platform: "onnxruntime_onnx"}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v, metadata (-want +got):\n%s", err, diff)
 	}

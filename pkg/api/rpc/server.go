@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -46,13 +47,17 @@ type Service interface {
 	Register(to grpc.ServiceRegistrar)
 }
 
+// handshakeTimeout is how long a connection may take to say that it speaks HTTP/2.
+const handshakeTimeout = 20 * time.Second
+
 // maxCalls is how many calls of one connection run at once. More wait.
 const maxCalls = 1000
 
 // Server answers gRPC.
 type Server struct {
-	grpc *grpc.Server
-	stop context.CancelFunc
+	grpc  *grpc.Server
+	stop  context.CancelFunc
+	conns conns
 }
 
 // NewServer returns a server of services, and of health and reflection. Its services return ordinary errors, which it
@@ -73,6 +78,7 @@ func NewServer(opts Options, services ...Service) *Server {
 		grpc.StatsHandler(&watch{access: opts.Access, observe: opts.Observe}),
 		grpc.UnaryInterceptor(c.unary), grpc.StreamInterceptor(c.stream), grpc.UnknownServiceHandler(unknown),
 		grpc.MaxRecvMsgSize(opts.MaxReceive), grpc.MaxConcurrentStreams(maxCalls), grpc.WaitForHandlers(true),
+		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: opts.MaxAge, MaxConnectionAgeGrace: opts.MaxAgeGrace}),
 	}
 	if opts.MaxSend > 0 {
@@ -87,12 +93,12 @@ func NewServer(opts Options, services ...Service) *Server {
 	}
 	healthpb.RegisterHealthServer(s, &health{ready: opts.Ready, known: s.GetServiceInfo, stopping: ctx.Done()})
 	reflection.Register(s)
-	return &Server{s, stop}
+	return &Server{grpc: s, stop: stop}
 }
 
 // Serve answers what comes to l until Stop is called, and then returns nil. It closes l.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.grpc.Serve(l); err != nil {
+	if err := s.grpc.Serve(listener{l, &s.conns}); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("serve gRPC at %s: %w: %w", l.Addr(), fault.Unavailable, err)
 	}
 	return nil
@@ -102,6 +108,7 @@ func (s *Server) Serve(l net.Listener) error {
 // ctx.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stop()
+	s.conns.closeSilent()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -111,6 +118,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
+		s.conns.closeAll()
 		s.grpc.Stop()
 		<-done
 		return ctx.Err()

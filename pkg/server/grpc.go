@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"math"
+	"net"
+	"net/http"
+
+	"github.com/tsgo/tsgo/pkg/api/oip"
+	"github.com/tsgo/tsgo/pkg/api/rpc"
+	"github.com/tsgo/tsgo/pkg/model"
+)
+
+// The gRPC APIs, as messages call them.
+const (
+	grpcInference  = "gRPC inference"
+	grpcManagement = "gRPC management"
+)
+
+func isGRPC(what string) bool { return what == grpcInference || what == grpcManagement }
+
+// services returns one of the gRPC APIs.
+func (s *Server) services(what string) *rpc.Server {
+	opts := rpc.Options{Ready: s.Ready, Log: s.log, Access: s.opts.Access, MaxReceive: math.MaxInt32}
+	if s.opts.MaxBody > 0 {
+		opts.MaxReceive = int(min(s.opts.MaxBody, math.MaxInt32))
+	}
+	if what == grpcManagement {
+		return rpc.NewServer(opts, rpc.NewManagement(s.models, rpc.ManagementOptions{ModelAPI: s.opts.ModelAPI, Log: s.log}))
+	}
+	settings := rpc.InferenceOptions{
+		Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Version: s.opts.Version,
+	}
+	models := ready{s.models, s}
+	return rpc.NewServer(opts, rpc.NewInference(models, settings), rpc.NewOpenInference(models, settings))
+}
+
+// signature returns what a model takes and gives; nothing of a model that is not there.
+func (s *Server) signature(ref model.Ref) oip.Signature {
+	about, _ := s.models.About(ref)
+	return oip.SignatureOf(about)
+}
+
+// grpcServer gives a gRPC server the manners of an HTTP server.
+type grpcServer struct{ *rpc.Server }
+
+// Serve answers until Shutdown is called, and then returns [http.ErrServerClosed].
+func (g grpcServer) Serve(l net.Listener) error {
+	if err := g.Server.Serve(l); err != nil {
+		return err
+	}
+	return http.ErrServerClosed
+}
+
+// Shutdown lets calls end until ctx does, and cuts off the rest.
+func (g grpcServer) Shutdown(ctx context.Context) error { return g.Stop(ctx) }
+
+// Close does nothing: Shutdown has cut off what was left.
+func (grpcServer) Close() error { return nil }
