@@ -29,10 +29,11 @@ type NetworkOptions struct {
 // graph of a gradient is made and opened when it is first asked for, once however many ask, and shared from then on. It is
 // safe for concurrent use.
 type Network struct {
-	opts   NetworkOptions
-	ctx    context.Context //nolint:containedctx // of the builds, which outlive the caller that began one
-	cancel context.CancelFunc
-	builds sync.WaitGroup
+	opts         NetworkOptions
+	compactAbove int64
+	ctx          context.Context //nolint:containedctx // of the builds, which outlive the caller that began one
+	cancel       context.CancelFunc
+	builds       sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
 	kept   map[string]*built
@@ -67,7 +68,7 @@ func NewNetwork(opts NetworkOptions) (*Network, error) {
 		opts.Keep = keptGradients
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Network{opts: opts, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
+	return &Network{opts: opts, compactAbove: compactAbove, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
 }
 
 // Differentiable returns nil when the network's first output of floats can be differentiated by its inputs, or by the table

@@ -137,7 +137,7 @@ func (f *netFunction) gradient(ctx context.Context, p aim) (*opened, func(), err
 // derive makes a gradient and opens it.
 func (n *Network) derive(ctx context.Context, l *learned, p aim) (*opened, error) {
 	g := l.graph
-	opts := gradient.Options{Of: l.of, Relu: p.rule, Compact: l.weights > compactAbove}
+	opts := gradient.Options{Of: l.of, Relu: p.rule, Compact: l.weights > n.compactAbove}
 	switch {
 	case p.cut != "":
 		g = g.Clone()
