@@ -18,7 +18,7 @@ const keptGradients = 6
 // NetworkOptions describe a network that is to be differentiated.
 type NetworkOptions struct {
 	Path    string                                // its ONNX file
-	Session engine.Session                        // the same, opened; stays the caller's
+	Session engine.Session                        // the same, opened; runs any number of rows; stays the caller's
 	Open    engine.Opener                         // opens the gradient's graph
 	Engine  engine.Options                        // how that is run
 	Guard   func(s engine.Session) engine.Session // holds the runs to their share of the cores; nil: nothing does

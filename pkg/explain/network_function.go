@@ -120,18 +120,18 @@ func (o *opened) bytes() int64 { return o.size }
 
 // gradient returns the gradient that p asks for.
 func (f *netFunction) gradient(ctx context.Context, p aim) (*opened, func(), error) {
-	l, done, err := f.learned(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer done()
-	r, done2, err := f.net.share(ctx, fmt.Sprintf("%s %+v", f.shape, p), func(ctx context.Context) (resource, error) {
+	r, done, err := f.net.share(ctx, fmt.Sprintf("%s %+v", f.shape, p), func(ctx context.Context) (resource, error) {
+		l, done, err := f.learned(ctx) // held as long as the build takes, however soon its caller gives up
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		return f.net.derive(ctx, l, p)
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.(*opened), done2, nil
+	return r.(*opened), done, nil
 }
 
 // derive makes a gradient and opens it.
@@ -348,7 +348,7 @@ func lastOf(names []string) string {
 }
 
 // Cut cuts the network at a tensor.
-func (f *netFunction) Cut(ctx context.Context, name string, input, baseline tensor.Named) (Differentiable, tensor.Named, tensor.Named, string, error) {
+func (f *netFunction) Cut(ctx context.Context, name string, input, baseline tensor.Named) (Differentiable, tensor.Named, tensor.Named, string, error) { //nolint:revive // as the interface has it
 	name, err := f.inner(ctx, name, true)
 	if err != nil {
 		return nil, nil, nil, "", err

@@ -38,11 +38,8 @@ func (l *learned) Close() error { return l.file.Close() }
 // bytes is next to nothing: the weights stay in the file.
 func (l *learned) bytes() int64 { return 0 }
 
-// logits tells whether a final Softmax was stepped over.
-func (l *learned) logits() bool { return l.of != l.output }
-
 // learn reads the network and learns what it must know to differentiate it for inputs like row.
-func (n *Network) learn(ctx context.Context, output string, scores Scores, row tensor.Named) (l *learned, err error) {
+func (n *Network) learn(ctx context.Context, output string, scores Scores, row tensor.Named) (_ *learned, err error) {
 	g, file, err := onnx.Open(n.opts.Path)
 	if fault.Of(err) == fault.BadModel {
 		return nil, fmt.Errorf("%w: its file cannot be read as a graph: %w", fault.Unsupported, err) // the engine could: it may be in a form of its own
@@ -50,6 +47,7 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 	if err != nil {
 		return nil, err
 	}
+	l := &learned{graph: g, file: file, output: output}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, file.Close())
@@ -63,10 +61,21 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 			return nil, fmt.Errorf("%w: input %q takes batches of %d alone: export the network with a free batch axis", fault.Unsupported, v.Name, v.Shape[0].Size)
 		}
 	}
-	l = &learned{graph: g, file: file, output: output}
-	if l.of, err = scored(g, output, scores); err != nil {
+	l.of = scored(g, output, scores)
+	if l.row, err = n.answer(ctx, output, row); err != nil {
 		return nil, err
 	}
+	if row, err = asFloat32(row); err != nil {
+		return nil, err
+	}
+	if err := n.free(ctx, l, row); err != nil {
+		return nil, err
+	}
+	return l, n.measure(ctx, l, row)
+}
+
+// answer returns the shape of what the network answers to one row.
+func (n *Network) answer(ctx context.Context, output string, row tensor.Named) ([]int64, error) {
 	out, err := n.opts.Session.Run(ctx, row, output)
 	if err != nil {
 		return nil, err
@@ -75,55 +84,50 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 	if len(shape) == 0 || shape[0] != 1 {
 		return nil, fmt.Errorf("%w: the network answers one row with %q %v", fault.Unsupported, output, out[output])
 	}
-	l.row = slices.Clone(shape[1:])
-	row, err = asFloat32(row)
+	return slices.Clone(shape[1:]), nil
+}
+
+// measure learns the types and shapes of all tensors.
+func (n *Network) measure(ctx context.Context, l *learned, row tensor.Named) error {
+	types, err := n.types(ctx, l.graph)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := n.free(ctx, l, row); err != nil {
-		return nil, err
-	}
-	a, b := []int64{1, 7}, []int64{1, 11}
+	rows, lengths := [2]int64{1, 1}, [2]int64{7, 11}
 	if l.together {
-		a[0], b[0] = 2, 3
+		rows = [2]int64{2, 3}
 	}
-	types, err := n.types(ctx, g)
-	if err != nil {
-		return nil, err
+	var seen [2]onnx.Probed
+	for i := range seen {
+		if seen[i], err = n.probe(ctx, l, types, l.sized(row, rows[i], lengths[i])); err != nil {
+			return err
+		}
 	}
-	first, err := n.probe(ctx, l, types, l.sized(row, a[0], a[1]))
-	if err != nil {
-		return nil, err
-	}
-	second, err := n.probe(ctx, l, types, l.sized(row, b[0], b[1]))
-	if err != nil {
-		return nil, err
-	}
-	if l.facts, err = l.graph.Learn(first, second, types); err != nil {
-		return nil, err
+	if l.facts, err = l.graph.Learn(seen[0], seen[1], types); err != nil {
+		return err
 	}
 	l.perRow = rowBytes(l.facts)
 	for _, c := range l.graph.Initializers {
 		l.weights += int64(len(c.Raw))
 	}
-	return l, nil
+	return nil
 }
 
 // scored returns the tensor that holds the scores.
-func scored(g *onnx.Graph, output string, scores Scores) (string, error) {
+func scored(g *onnx.Graph, output string, scores Scores) string {
 	switch scores {
 	case ScoresBest:
 		name, _ := g.Logits(output)
-		return name, nil
+		return name
 	case ScoresSoftmax:
 		name := g.Fresh("probabilities")
 		g.Nodes = append(g.Nodes, &onnx.Node{
 			Name: name, Op: "Softmax", Inputs: []string{output}, Outputs: []string{name}, Attrs: map[string]onnx.Attr{"axis": onnx.Int(-1)},
 		})
-		return name, nil
-	case ScoresOutput:
+		return name
+	default:
+		return output
 	}
-	return output, nil
 }
 
 // inputs returns the inputs that the scores can be differentiated by.
@@ -159,9 +163,7 @@ func (n *Network) free(ctx context.Context, l *learned, row tensor.Named) error 
 	defer s.Close() //nolint:errcheck // a session that was only read from
 	other := make(tensor.Named, len(row))
 	for name, t := range row {
-		if other[name], err = halved(t); err != nil {
-			return err
-		}
+		other[name] = changed(t)
 	}
 	both, _, err := tensor.Stack([]tensor.Named{row, other})
 	if err != nil {
@@ -194,9 +196,12 @@ func answersAlone(ctx context.Context, s engine.Session, output string, together
 		if err != nil {
 			return false, err
 		}
-		mine, err := all.Rows(int64(i), int64(i)+1)
-		if err != nil || mine.Len() != len(want) {
+		if shape := all.Shape(); len(shape) == 0 || shape[0] != int64(len(rows)) || all.Len() != len(rows)*len(want) {
 			return false, nil
+		}
+		mine, err := all.Rows(int64(i), int64(i)+1)
+		if err != nil {
+			return false, err
 		}
 		got, err := doubles(mine)
 		if err != nil {
@@ -219,13 +224,40 @@ func near(got, want []float64) bool {
 	return off <= 1e-5*largest
 }
 
-// halved returns half of a tensor of floats, and anything else as it is.
-func halved(t tensor.Tensor) (tensor.Tensor, error) {
-	data, err := tensor.Data[float32](t)
-	if err != nil {
-		return t, nil //nolint:nilerr // no floats
+// changed returns another row like t: half of its floats, and its whole numbers the other way round, which are still such
+// as the network knows.
+func changed(t tensor.Tensor) tensor.Tensor {
+	switch t.DType() {
+	case tensor.Float32:
+		return like(t, func(data []float32) []float32 {
+			return converted(data, func(v float32) float32 { return v / 2 })
+		})
+	case tensor.Int64:
+		return like(t, backwards[int64])
+	case tensor.Int32:
+		return like(t, backwards[int32])
+	default:
+		return t
 	}
-	return tensor.New(t.Shape(), converted(data, func(v float32) float32 { return v / 2 }))
+}
+
+func backwards[T any](data []T) []T {
+	data = slices.Clone(data)
+	slices.Reverse(data)
+	return data
+}
+
+// like returns what change makes of t's elements, in t's shape.
+func like[T tensor.Element](t tensor.Tensor, change func(data []T) []T) tensor.Tensor {
+	data, err := tensor.Data[T](t)
+	if err != nil {
+		return t
+	}
+	out, err := tensor.New(t.Shape(), change(data))
+	if err != nil {
+		return t
+	}
+	return out
 }
 
 // asFloat32 returns a row with its floats as the normalized graph takes them: float16 as float32.
