@@ -20,7 +20,7 @@ const keptGradients = 6
 // NetworkOptions describe a network that is to be differentiated.
 type NetworkOptions struct {
 	Path    string                                // its ONNX file
-	Session engine.Session                        // the same, opened; stays the caller's
+	Session engine.Session                        // the same, opened; runs any number of rows; stays the caller's
 	Open    engine.Opener                         // opens the gradient's graph
 	Engine  engine.Options                        // how that is run
 	Guard   func(s engine.Session) engine.Session // holds the runs to their share of the cores; nil: nothing does
@@ -31,10 +31,11 @@ type NetworkOptions struct {
 // graph of a gradient is made and opened when it is first asked for, once however many ask, and shared from then on. It is
 // safe for concurrent use.
 type Network struct {
-	opts   NetworkOptions
-	ctx    context.Context //nolint:containedctx // of the builds, which outlive the caller that began one
-	cancel context.CancelFunc
-	builds sync.WaitGroup
+	opts         NetworkOptions
+	compactAbove int64
+	ctx          context.Context //nolint:containedctx // of the builds, which outlive the caller that began one
+	cancel       context.CancelFunc
+	builds       sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
 	kept   map[string]*built
@@ -69,7 +70,7 @@ func NewNetwork(opts NetworkOptions) (*Network, error) {
 		opts.Keep = keptGradients
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Network{opts: opts, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
+	return &Network{opts: opts, compactAbove: compactAbove, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
 }
 
 // Differentiable returns nil when the network's first output of floats can be differentiated by its inputs, or by the table
@@ -184,7 +185,7 @@ func (n *Network) share(ctx context.Context, key string, build func(ctx context.
 	n.clock++
 	b, ok := n.kept[key]
 	if !ok {
-		b = &built{ready: make(chan struct{})}
+		b = &built{ready: make(chan struct{}), users: 1} // who makes it is one
 		n.kept[key] = b
 		n.builds.Go(func() { n.build(key, b, build) })
 	}
@@ -212,6 +213,7 @@ func (n *Network) build(key string, b *built, build func(ctx context.Context) (r
 		return err
 	})
 	close(b.ready)
+	defer n.release(b)
 	if k := fault.Of(b.err); b.err == nil || k == fault.Unsupported || k == fault.Invalid || k == fault.BadModel {
 		return
 	}
@@ -241,8 +243,8 @@ func (n *Network) release(b *built) {
 		idle = append(idle, oldest)
 	}
 	n.mu.Unlock()
-	for _, b := range idle {
-		if <-b.ready; b.err == nil {
+	for _, b := range idle { // ready, or who makes it would use it
+		if b.err == nil {
 			_ = b.value.Close() // nobody uses it, and nobody can be told
 		}
 	}

@@ -125,24 +125,24 @@ func (o *opened) bytes() int64 { return o.size }
 
 // gradient returns the gradient that p asks for.
 func (f *netFunction) gradient(ctx context.Context, p aim) (*opened, func(), error) {
-	l, done, err := f.learned(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer done()
-	r, done2, err := f.net.share(ctx, fmt.Sprintf("%s %+v", f.shape, p), func(ctx context.Context) (resource, error) {
+	r, done, err := f.net.share(ctx, fmt.Sprintf("%s %+v", f.shape, p), func(ctx context.Context) (resource, error) {
+		l, done, err := f.learned(ctx) // held as long as the build takes, however soon its caller gives up
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		return f.net.derive(ctx, l, p)
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.(*opened), done2, nil
+	return r.(*opened), done, nil
 }
 
 // derive makes a gradient and opens it.
 func (n *Network) derive(ctx context.Context, l *learned, p aim) (*opened, error) {
 	g := l.graph
-	opts := gradient.Options{Of: l.of, Relu: p.rule, Compact: l.weights > compactAbove}
+	opts := gradient.Options{Of: l.of, Relu: p.rule, Compact: l.weights > n.compactAbove}
 	switch {
 	case p.cut != "":
 		g = g.Clone()

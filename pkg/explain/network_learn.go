@@ -39,7 +39,7 @@ func (l *learned) Close() error { return l.file.Close() }
 func (l *learned) bytes() int64 { return 0 }
 
 // learn reads the network and learns what it must know to differentiate it for inputs like row.
-func (n *Network) learn(ctx context.Context, output string, scores Scores, row tensor.Named) (l *learned, err error) {
+func (n *Network) learn(ctx context.Context, output string, scores Scores, row tensor.Named) (_ *learned, err error) {
 	g, file, err := onnx.Open(n.opts.Path)
 	if fault.Of(err) == fault.BadModel {
 		return nil, fmt.Errorf("%w: its file cannot be read as a graph: %w", fault.Unsupported, err) // the engine could: it may be in a form of its own
@@ -47,61 +47,63 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 	if err != nil {
 		return nil, err
 	}
-	l = &learned{graph: g, file: file, output: output}
-	if err := n.study(ctx, l, scores, row); err != nil {
-		return nil, errors.Join(err, file.Close())
+	l := &learned{graph: g, file: file, output: output}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	if err := g.Normalize(); err != nil {
+		return nil, err
 	}
-	return l, nil
-}
-
-// study fills l in from its graph.
-func (n *Network) study(ctx context.Context, l *learned, scores Scores, row tensor.Named) error {
-	if err := l.graph.Normalize(); err != nil {
-		return err
-	}
-	for _, v := range l.graph.Inputs {
+	for _, v := range g.Inputs {
 		if len(v.Shape) > 0 && v.Shape[0].Size > 1 {
-			return fmt.Errorf("%w: input %q takes batches of %d alone: export the network with a free batch axis", fault.Unsupported, v.Name, v.Shape[0].Size)
+			return nil, fmt.Errorf("%w: input %q takes batches of %d alone: export the network with a free batch axis", fault.Unsupported, v.Name, v.Shape[0].Size)
 		}
 	}
-	l.of = scored(l.graph, l.output, scores)
-	out, err := n.opts.Session.Run(ctx, row, l.output)
-	if err != nil {
-		return err
+	l.of = scored(g, output, scores)
+	if l.row, err = n.answer(ctx, output, row); err != nil {
+		return nil, err
 	}
-	shape := out[l.output].Shape()
-	if len(shape) == 0 || shape[0] != 1 {
-		return fmt.Errorf("%w: the network answers one row with %q %v", fault.Unsupported, l.output, out[l.output])
-	}
-	l.row = slices.Clone(shape[1:])
 	if row, err = asFloat32(row); err != nil {
-		return err
+		return nil, err
 	}
 	if err := n.free(ctx, l, row); err != nil {
-		return err
+		return nil, err
 	}
-	return n.measure(ctx, l, row)
+	return l, n.measure(ctx, l, row)
 }
 
-// measure learns types and shapes from runs of two sizes.
+// answer returns the shape of what the network answers to one row.
+func (n *Network) answer(ctx context.Context, output string, row tensor.Named) ([]int64, error) {
+	out, err := n.opts.Session.Run(ctx, row, output)
+	if err != nil {
+		return nil, err
+	}
+	shape := out[output].Shape()
+	if len(shape) == 0 || shape[0] != 1 {
+		return nil, fmt.Errorf("%w: the network answers one row with %q %v", fault.Unsupported, output, out[output])
+	}
+	return slices.Clone(shape[1:]), nil
+}
+
+// measure learns the types and shapes of all tensors.
 func (n *Network) measure(ctx context.Context, l *learned, row tensor.Named) error {
 	types, err := n.types(ctx, l.graph)
 	if err != nil {
 		return err
 	}
-	a, b := int64(1), int64(1)
+	rows, lengths := [2]int64{1, 1}, [2]int64{7, 11}
 	if l.together {
-		a, b = 2, 3
+		rows = [2]int64{2, 3}
 	}
-	first, err := n.probe(ctx, l, types, l.sized(row, a, 7))
-	if err != nil {
-		return err
+	var seen [2]onnx.Probed
+	for i := range seen {
+		if seen[i], err = n.probe(ctx, l, types, l.sized(row, rows[i], lengths[i])); err != nil {
+			return err
+		}
 	}
-	second, err := n.probe(ctx, l, types, l.sized(row, b, 11))
-	if err != nil {
-		return err
-	}
-	if l.facts, err = l.graph.Learn(first, second, types); err != nil {
+	if l.facts, err = l.graph.Learn(seen[0], seen[1], types); err != nil {
 		return err
 	}
 	l.perRow = rowBytes(l.facts)
@@ -123,9 +125,9 @@ func scored(g *onnx.Graph, output string, scores Scores) string {
 			Name: name, Op: "Softmax", Inputs: []string{output}, Outputs: []string{name}, Attrs: map[string]onnx.Attr{"axis": onnx.Int(-1)},
 		})
 		return name
-	case ScoresOutput:
+	default:
+		return output
 	}
-	return output
 }
 
 // inputs returns the inputs that the scores can be differentiated by.
@@ -161,9 +163,7 @@ func (n *Network) free(ctx context.Context, l *learned, row tensor.Named) error 
 	defer s.Close() //nolint:errcheck // a session that was only read from
 	other := make(tensor.Named, len(row))
 	for name, t := range row {
-		if other[name], err = halved(t); err != nil {
-			return err
-		}
+		other[name] = changed(t)
 	}
 	both, _, err := tensor.Stack([]tensor.Named{row, other})
 	if err != nil {
@@ -199,11 +199,15 @@ func answersAlone(ctx context.Context, s engine.Session, output string, together
 		if shape := all.Shape(); len(shape) == 0 || shape[0] != int64(len(rows)) || all.Len() != len(rows)*len(want) {
 			return false, nil
 		}
-		got, err := doubles(all)
+		mine, err := all.Rows(int64(i), int64(i)+1)
 		if err != nil {
 			return false, err
 		}
-		if !near(got[i*len(want):(i+1)*len(want)], want) {
+		got, err := doubles(mine)
+		if err != nil {
+			return false, err
+		}
+		if !near(got, want) {
 			return false, nil
 		}
 	}
@@ -220,13 +224,40 @@ func near(got, want []float64) bool {
 	return off <= 1e-5*largest
 }
 
-// halved returns half of a tensor of floats, and anything else as it is.
-func halved(t tensor.Tensor) (tensor.Tensor, error) {
-	data, err := tensor.Data[float32](t)
-	if err != nil {
-		return t, nil //nolint:nilerr // no floats
+// changed returns another row like t: half of its floats, and its whole numbers the other way round, which are still such
+// as the network knows.
+func changed(t tensor.Tensor) tensor.Tensor {
+	switch t.DType() {
+	case tensor.Float32:
+		return like(t, func(data []float32) []float32 {
+			return converted(data, func(v float32) float32 { return v / 2 })
+		})
+	case tensor.Int64:
+		return like(t, backwards[int64])
+	case tensor.Int32:
+		return like(t, backwards[int32])
+	default:
+		return t
 	}
-	return tensor.New(t.Shape(), converted(data, func(v float32) float32 { return v / 2 }))
+}
+
+func backwards[T any](data []T) []T {
+	data = slices.Clone(data)
+	slices.Reverse(data)
+	return data
+}
+
+// like returns what change makes of t's elements, in t's shape.
+func like[T tensor.Element](t tensor.Tensor, change func(data []T) []T) tensor.Tensor {
+	data, err := tensor.Data[T](t)
+	if err != nil {
+		return t
+	}
+	out, err := tensor.New(t.Shape(), change(data))
+	if err != nil {
+		return t
+	}
+	return out
 }
 
 // asFloat32 returns a row with its floats as the normalized graph takes them: float16 as float32.

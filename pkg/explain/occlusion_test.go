@@ -43,20 +43,20 @@ func (s scorer) Scores(ctx context.Context, rows tensor.Named, targets []int) ([
 	return scores, ctx.Err()
 }
 
-func must[T tensor.Element](t *testing.T, shape []int64, data []T) tensor.Tensor {
-	t.Helper()
+func must[T tensor.Element](tb testing.TB, shape []int64, data []T) tensor.Tensor {
+	tb.Helper()
 	x, err := tensor.New(shape, data)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return x
 }
 
-func floats(t *testing.T, x tensor.Tensor) []float32 {
-	t.Helper()
+func floats(tb testing.TB, x tensor.Tensor) []float32 {
+	tb.Helper()
 	data, err := tensor.Data[float32](x)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }

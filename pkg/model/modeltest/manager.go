@@ -26,7 +26,7 @@ type ManagerSubject struct {
 	// Missing is the registration of something that is not there.
 	Missing model.Registration
 
-	// Customized is what such a model tells of itself.
+	// Customized is what such a model tells of itself, among other things.
 	Customized map[string]any
 }
 
@@ -121,8 +121,10 @@ func (s ManagerSubject) register(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("Describe with what the model tells = %v, %v, want one version", all, err)
 	}
-	if diff := cmp.Diff(s.Customized, all[0].Customized); diff != "" {
-		t.Errorf("what the model tells (-want +got):\n%s", diff)
+	for key, want := range s.Customized {
+		if diff := cmp.Diff(want, all[0].Customized[key]); diff != "" {
+			t.Errorf("what the model tells as %q (-want +got):\n%s", key, diff)
+		}
 	}
 	s.remove(t, name, "1.5")
 	s.add(t, name, "1.5")
