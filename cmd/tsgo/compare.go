@@ -118,7 +118,15 @@ func (x *explained) delta() string {
 	if x.Convergence == nil {
 		return "claims no sum"
 	}
-	return fmt.Sprintf("delta %.3g (%.2g %%)", x.Convergence.Delta, 100*x.Convergence.Relative)
+	return fmt.Sprintf("delta %.3g (%s)", x.Convergence.Delta, share(x.Convergence.Relative))
+}
+
+// share writes a part of a whole for people, without more digits than mean something.
+func share(part float32) string {
+	if percent := 100 * float64(part); percent < 10 {
+		return fmt.Sprintf("%.2g %%", percent)
+	}
+	return fmt.Sprintf("%.0f %%", 100*float64(part))
 }
 
 func (o *explainOptions) showSideBySide(all []*explained, req *model.Request) error {

@@ -92,7 +92,7 @@ func (x *explained) overlay(data []byte) (image.Image, error) {
 func (o *explainOptions) summary(x *explained, data []byte) error {
 	lines := [][2]string{{"target", x.target()}, {"score", x.score()}, {"method", x.method()}}
 	if c := x.Convergence; c != nil {
-		lines = append(lines, [2]string{"delta", fmt.Sprintf("%.3g (%.2g %% of the score's difference)", c.Delta, 100*c.Relative)})
+		lines = append(lines, [2]string{"delta", fmt.Sprintf("%.3g (%s of the score's difference)", c.Delta, share(c.Relative))})
 	}
 	lines = append(lines, [2]string{"time", x.took()})
 	for _, warning := range x.Warnings {
