@@ -15,12 +15,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // serving is the real program, serving on free ports.
 type serving struct {
 	cmd                            *exec.Cmd
 	inference, management, metrics string
+	calls                          []string // the addresses of gRPC
 	log                            bytes.Buffer
 }
 
@@ -44,9 +49,13 @@ func serveProcess(t *testing.T, args ...string) *serving {
 	}
 	t.Cleanup(func() { _ = p.cmd.Process.Kill() })
 	address := regexp.MustCompile(`^(inference|management|metrics) +(http://[^ /]+)`)
+	calls := regexp.MustCompile(`^gRPC (?:inference|management) +([0-9.]+:[0-9]+) `)
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if found := address.FindStringSubmatch(lines.Text()); found != nil {
 			*map[string]*string{"inference": &p.inference, "management": &p.management, "metrics": &p.metrics}[found[1]] = found[2]
+		}
+		if found := calls.FindStringSubmatch(lines.Text()); found != nil {
+			p.calls = append(p.calls, found[1])
 		}
 		if lines.Text() == "Model server started." {
 			return p
@@ -57,7 +66,7 @@ func serveProcess(t *testing.T, args ...string) *serving {
 	return nil
 }
 
-// TestServeProcess starts the real program, asks it on all three ports, and ends it by SIGTERM while requests are under
+// TestServeProcess starts the real program, asks it on all of its ports, and ends it by SIGTERM while requests are under
 // way: each of them is answered, and the exit status is 0.
 func TestServeProcess(t *testing.T) {
 	t.Parallel()
@@ -98,6 +107,20 @@ func TestServeProcess(t *testing.T) {
 		if err != nil || !strings.Contains(string(body), want) {
 			t.Errorf("%s: %v, want %q in %.300s", url, err, want, body)
 		}
+	}
+	if len(p.calls) != 2 {
+		t.Errorf("gRPC at %q, want two addresses", p.calls)
+	}
+	for _, address := range p.calls {
+		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		health, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+		if err != nil || health.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("gRPC at %s: %v, %v", address, health, err)
+		}
+		_ = conn.Close()
 	}
 	answered := make(chan error, 1000)
 	var group sync.WaitGroup

@@ -24,18 +24,24 @@ func TestExplained(t *testing.T) {
 		"npy":  func(v any) bool { file, ok := v.([]byte); return ok && strings.HasPrefix(string(file), "\x93NUMPY") },
 	} {
 		answer, err := handler.Explained(x, explain.Params{Format: format})
+		if tensors := len(answer.Tensors) == 1 && answer.Tensors["x"].String() == a.String(); tensors != (format != "npy") {
+			t.Errorf("format %q: tensors %v", format, answer.Tensors)
+		}
 		if err != nil || !is(answer.Value) || answer.Header["X-Explain-Method"] != "saliency" {
 			t.Errorf("format %q: %+v, %v", format, answer, err)
 		}
 	}
 	full, err := handler.Explained(x, explain.Params{Detail: "full"})
-	if report, ok := full.Value.(explain.Report); err != nil || !ok || report.Method != "saliency" {
+	if report, ok := full.Value.(explain.Report); err != nil || !ok || report.Method != "saliency" || full.Tensors != nil {
 		t.Errorf("detail full: %+v, %v", full, err)
 	}
 	if _, err := handler.Explained(x, explain.Params{Format: "png"}); !errors.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "json and npy") {
 		t.Errorf("a picture of none: %v", err)
 	}
-	x.Inputs = []string{"x", "y"}
+	x.Inputs, x.Attributions = []string{"x", "y"}, tensor.Named{"x": a, "y": a}
+	if both, err := handler.Explained(x, explain.Params{}); err != nil || len(both.Tensors) != 2 {
+		t.Errorf("several inputs: %+v, %v", both, err)
+	}
 	if _, err := handler.Explained(x, explain.Params{Format: "npy"}); !errors.Is(err, fault.Unsupported) {
 		t.Errorf("several inputs in one array: %v", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/engine/enginetest"
@@ -358,5 +360,19 @@ func BenchmarkPredict(b *testing.B) {
 		if _, err := p.Predict(b.Context(), p.Ref(), req); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestAbout(t *testing.T) {
+	t.Parallel()
+	sig := signature(-1)
+	sig.Inputs = append(sig.Inputs, engine.Value{Name: "sequence"})
+	about := load(t, sig, sums).About()
+	want := model.About{
+		Inputs:  []model.Value{{Name: "x", DType: tensor.Float32, Shape: []int64{-1, features}}, {Name: "sequence", Shape: []int64{}}},
+		Outputs: []model.Value{{Name: "y", DType: tensor.Float32, Shape: []int64{-1, 2}}}, Memory: about.Memory,
+	}
+	if diff := cmp.Diff(want, about); diff != "" || about.Memory <= 0 {
+		t.Errorf("about, with %d bytes (-want +got):\n%s", about.Memory, diff)
 	}
 }
