@@ -145,12 +145,13 @@ func handler(m *models) http.Handler {
 	})
 }
 
-// ask sends one request; headers are "Name: value".
-func ask(t *testing.T, h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+// ask sends one request, "METHOD /path"; headers are "Name: value".
+func ask(t *testing.T, h http.Handler, line, body string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
+	method, target, _ := strings.Cut(line, " ")
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
-	for _, line := range headers {
-		name, value, _ := strings.Cut(line, ": ")
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
 		r.Header.Set(name, value)
 	}
 	w := httptest.NewRecorder()
