@@ -63,8 +63,9 @@ func fixed(out tensor.Named) enginetest.Func {
 	return func(tensor.Named) (tensor.Named, error) { return out, nil }
 }
 
-func picture(t *testing.T, width, height int, c color.Color) []byte {
+func picture(t *testing.T, width int, c color.Color) []byte {
 	t.Helper()
+	const height = 8
 	img := image.NewRGBA(image.Rect(0, 0, width, height))
 	for i := range width * height {
 		img.Set(i%width, i/width, c)
@@ -159,13 +160,13 @@ func TestFormats(t *testing.T) {
 		{
 			name:      "yolo, a box's numbers apart",
 			signature: engine.Signature{Inputs: []engine.Value{usual()}, Outputs: []engine.Value{floats("output0", -1, 6, 10)}},
-			out:       tensor.Named{"output0": whole(t, 10, false)},
+			out:       tensor.Named{"output0": whole(t, false)},
 			want:      []handler.Object{object("1", 0.8, 4, 0, 12, 8), object("0", 0.6, 4, 0, 12, 8)},
 		},
 		{
 			name:      "yolo, a box's numbers together, all classes alike",
 			signature: engine.Signature{Inputs: []engine.Value{usual()}, Outputs: []engine.Value{floats("output0", -1, 10, 6)}},
-			out:       tensor.Named{"output0": whole(t, 10, true)},
+			out:       tensor.Named{"output0": whole(t, true)},
 			config:    map[string]any{"classAgnostic": true},
 			labels:    []string{"a", "b"},
 			want:      []handler.Object{object("b", 0.8, 4, 0, 12, 8)},
@@ -173,15 +174,23 @@ func TestFormats(t *testing.T) {
 		{
 			name:      "yolo with objectness",
 			signature: engine.Signature{Inputs: []engine.Value{usual()}, Outputs: []engine.Value{floats("output0", -1, 10, 6)}},
-			out:       tensor.Named{"output0": whole(t, 10, true)},
+			out:       tensor.Named{"output0": whole(t, true)},
 			labels:    []string{"a"},
 			params:    map[string]string{"threshold": "0.1"},
 			want:      []handler.Object{object("a", 0.14, 4, 0, 12, 8)},
 		},
 		{
+			name:      "yolo of numbers that are no probabilities yet",
+			signature: engine.Signature{Inputs: []engine.Value{usual()}, Outputs: []engine.Value{floats("output0", -1, 10, 6)}},
+			out:       tensor.Named{"output0": whole(t, true)},
+			config:    map[string]any{"objectness": true, "activation": "sigmoid"},
+			params:    map[string]string{"threshold": "0.3", "iou": "1", "max_detections": "2"},
+			want:      []handler.Object{object("0", 0.367392, 4, 0, 12, 8), object("0", 0.362222, 4, 0, 12, 8)},
+		},
+		{
 			name:      "no suppression, at most one",
 			signature: engine.Signature{Inputs: []engine.Value{usual()}, Outputs: []engine.Value{floats("output0", -1, 6, 10)}},
-			out:       tensor.Named{"output0": whole(t, 10, false)},
+			out:       tensor.Named{"output0": whole(t, false)},
 			config:    map[string]any{"nms": false},
 			params:    map[string]string{"max_detections": "1"},
 			want:      []handler.Object{object("1", 0.7, 4, 0, 12, 8)},
@@ -194,7 +203,7 @@ func TestFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := ask(t, h, picture(t, 16, 8, color.White), test.params)
+			got, err := ask(t, h, picture(t, 16, color.White), test.params)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -210,8 +219,9 @@ func TestFormats(t *testing.T) {
 
 // whole is a yolo network's output of two classes: the first box is the middle of the picture in its class 1, with 0.7; the second
 // is the same with 0.8, the third in class 0 with 0.6, the others are nothing.
-func whole(t *testing.T, n int, transposed bool) tensor.Tensor {
+func whole(t *testing.T, transposed bool) tensor.Tensor {
 	t.Helper()
+	const n = 10
 	rows := make([][6]float32, n)
 	rows[0] = [6]float32{4, 4, 4, 4, 0.2, 0.7}
 	rows[1] = [6]float32{4, 4, 4, 4, 0.1, 0.8}
@@ -221,14 +231,14 @@ func whole(t *testing.T, n int, transposed bool) tensor.Tensor {
 		for _, r := range rows {
 			data = append(data, r[:]...)
 		}
-		return made(t, []int64{1, int64(n), 6}, data...)
+		return made(t, []int64{1, n, 6}, data...)
 	}
 	for k := range 6 {
 		for _, r := range rows {
 			data = append(data, r[k])
 		}
 	}
-	return made(t, []int64{1, 6, int64(n)}, data...)
+	return made(t, []int64{1, 6, n}, data...)
 }
 
 func TestRefuses(t *testing.T) {
@@ -278,16 +288,16 @@ func TestRefusesOutputs(t *testing.T) {
 		out  tensor.Named
 		want string
 	}{
-		"rank": {tensor.Named{"boxes": made(t, []int64{1, 4}, float32(1), 2, 3, 4), "labels": made(t, []int64{1, 1}, int64(1)), "scores": made(t, []int64{1, 1}, float32(1))}, "is the handler's format right?"},
-		"scores": {tensor.Named{"boxes": made(t, []int64{1, 1, 4}, float32(1), 2, 3, 4), "labels": made(t, []int64{1, 1}, int64(1)), "scores": made(t, []int64{1, 2}, float32(1), 2)}, "1 boxes in output"},
+		"rank":    {tensor.Named{"boxes": made(t, []int64{1, 4}, float32(1), 2, 3, 4), "labels": made(t, []int64{1, 1}, int64(1)), "scores": made(t, []int64{1, 1}, float32(1))}, "is the handler's format right?"},
+		"scores":  {tensor.Named{"boxes": made(t, []int64{1, 1, 4}, float32(1), 2, 3, 4), "labels": made(t, []int64{1, 1}, int64(1)), "scores": made(t, []int64{1, 2}, float32(1), 2)}, "1 boxes in output"},
 		"classes": {tensor.Named{"boxes": made(t, []int64{1, 1, 4}, float32(1), 2, 3, 4), "labels": made(t, []int64{1, 2}, int64(1), 2), "scores": made(t, []int64{1, 1}, float32(1))}, "2 classes in"},
-		"five": {tensor.Named{"boxes": made(t, []int64{1, 1, 5}, float32(1), 2, 3, 4, 5), "labels": made(t, []int64{1, 1}, int64(1)), "scores": made(t, []int64{1, 1}, float32(1))}, "boxes of 5 numbers"},
+		"five":    {tensor.Named{"boxes": made(t, []int64{1, 1, 5}, float32(1), 2, 3, 4, 5), "labels": made(t, []int64{1, 1}, int64(1)), "scores": made(t, []int64{1, 1}, float32(1))}, "boxes of 5 numbers"},
 	} {
 		h, err := build(t, signature, fixed(test.out), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ask(t, h, picture(t, 8, 8, color.White), nil); !errors.Is(err, fault.BadModel) || !strings.Contains(err.Error(), test.want) {
+		if _, err := ask(t, h, picture(t, 8, color.White), nil); !errors.Is(err, fault.BadModel) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -298,7 +308,7 @@ func TestParameters(t *testing.T) {
 	h := averages(t)
 	for raw, want := range map[string]string{"threshold=2": "from 0 to 1", "iou=x": "from 0 to 1", "max_detections=0": "from 1", "treshold=0.1": `did you mean "threshold"?`} {
 		name, v, _ := strings.Cut(raw, "=")
-		if _, err := ask(t, h, picture(t, 8, 8, color.White), map[string]string{name: v}); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
+		if _, err := ask(t, h, picture(t, 8, color.White), map[string]string{name: v}); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
 	}
@@ -333,7 +343,7 @@ func averages(t *testing.T) handler.Handler {
 
 func TestHandler(t *testing.T) {
 	t.Parallel()
-	white, dark := picture(t, 8, 8, color.White), picture(t, 8, 8, color.Black)
+	white, dark := picture(t, 8, color.White), picture(t, 8, color.Black)
 	body := func(data []byte) model.Input { return model.Input{Name: "body", Data: data} }
 	lists, err := json.Marshal([3][8][8]float32{{{1, 1}}})
 	if err != nil {
