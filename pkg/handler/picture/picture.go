@@ -107,9 +107,6 @@ func (r *Reader) Options() vision.Options { return r.transform.Options() }
 // Unbatched tells whether the network takes one picture without a batch axis. The reader's tensors have one nevertheless.
 func (r *Reader) Unbatched() bool { return r.unbatched }
 
-// Name returns the name of the network's input.
-func (r *Reader) Name() string { return r.input.Name }
-
 // Read makes the network's input of a request's picture, or takes it as it is where the request carries a tensor or JSON
 // lists. It returns [fault.Invalid] for what is neither, and for several pictures.
 func (r *Reader) Read(ctx context.Context, req *model.Request) (tensor.Named, error) {
