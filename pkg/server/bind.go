@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -65,7 +66,7 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 		return nil, fmt.Errorf("%s address %q (%s): %w", what, address, flag, err)
 	}
 	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", address)
+	l, err := config.Listen(ctx, network(address), address)
 	if err != nil {
 		return nil, fmt.Errorf("%s API: %w: %w%s; choose another port with %s or --port-offset",
 			what, fault.Unavailable, err, holder(ctx, address), flag)
@@ -73,6 +74,14 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 	return &listener{
 		what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
 	}, nil
+}
+
+// network returns the network of an address: what is said to be of IPv4 is not open to IPv6 as well.
+func network(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // shifted adds an offset to a port that is not 0.

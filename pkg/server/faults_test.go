@@ -255,6 +255,21 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
+// TestAllOfIPv4 checks that a server which is to be open to all of IPv4 is, to no more than that, and says so.
+func TestAllOfIPv4(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, func(o *server.Options) { o.Inference = "0.0.0.0:0" })
+	defer stop(t, s)
+	host, port, err := net.SplitHostPort(s.Addrs().Inference)
+	if err != nil || host != "0.0.0.0" {
+		t.Errorf("it answers on %q, %v; want 0.0.0.0", s.Addrs().Inference, err)
+	}
+	if conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp6", net.JoinHostPort("::1", port)); err == nil {
+		_ = conn.Close()
+		t.Error("it answers on ::1 too")
+	}
+}
+
 // TestStopDrains stops a server while a request is under way: it is answered, and the server is not ready meanwhile.
 func TestStopDrains(t *testing.T) {
 	defer goleak.VerifyNone(t)

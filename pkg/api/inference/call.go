@@ -139,7 +139,7 @@ func readParts(inputs []model.Input, r *http.Request, boundary string) ([]model.
 	for {
 		part, err := parts.NextPart()
 		if err == io.EOF { //nolint:errorlint // wrapped, it says that the last boundary is missing
-			return inputs, nil
+			return inputs, readRest(r)
 		}
 		if err != nil {
 			return nil, partError(err)
@@ -159,6 +159,15 @@ func readParts(inputs []model.Input, r *http.Request, boundary string) ([]model.
 		}
 		inputs = append(inputs, in)
 	}
+}
+
+// readRest reads what follows the last part, which means nothing: only behind the end of a body does net/http notice that
+// its caller has gone.
+func readRest(r *http.Request) error {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return partError(err)
+	}
+	return nil
 }
 
 // partError gives an error of reading parts its kind.

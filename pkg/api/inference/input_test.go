@@ -246,6 +246,35 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// toTheEnd tells whether a body was read to its end.
+type toTheEnd struct {
+	io.Reader
+
+	read bool
+}
+
+func (b *toTheEnd) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.read = b.read || err == io.EOF
+	return n, err
+}
+
+// TestPartsAreReadToTheEnd checks that what follows the last part is read too: net/http tells of a caller who has gone
+// behind the body's end only.
+func TestPartsAreReadToTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, rest := range map[string]string{"nothing": "", "an epilogue": strings.Repeat("x", 10_000)} {
+		body := &toTheEnd{Reader: strings.NewReader(parts(file("data", "", "x")) + rest)}
+		req := httptest.NewRequest(http.MethodPost, "/predictions/m", body)
+		req.Header.Set("Content-Type", multiparts)
+		w := httptest.NewRecorder()
+		inference.New(&models{}, options()).ServeHTTP(w, req)
+		if w.Code != http.StatusOK || !body.read {
+			t.Errorf("%s behind the parts: %d %s, read to the end: %t", name, w.Code, w.Body, body.read)
+		}
+	}
+}
+
 // TestHalfABody checks that a caller who sends half a body gets no answer of the model, and that others go on meanwhile.
 func TestHalfABody(t *testing.T) {
 	t.Parallel()
