@@ -192,7 +192,7 @@ func TestServedAnswersAreTheSameBytes(t *testing.T) {
 			}
 			for _, req := range []*model.Request{
 				{Mode: model.ModePredict, Inputs: []model.Input{{Name: "body", Data: data}}},
-				{Mode: model.ModeExplain, Inputs: []model.Input{{Name: "body", Data: data}}, Params: map[string]string{"window": "200"}},
+				{Mode: model.ModeExplain, Inputs: []model.Input{{Name: "body", Data: data}}, Params: map[string]string{"steps": "2"}},
 			} {
 				local, err := p.Predict(t.Context(), p.Ref(), req)
 				if err != nil {
