@@ -158,7 +158,7 @@ func TestServedAnswersAreTheSameBytes(t *testing.T) {
 	t.Parallel()
 	opener := open(t)
 	s, err := server.New(t.Context(), server.Options{
-		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0", MetricsAPI: true, Params: []string{"window", "stride"},
+		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0", MetricsAPI: true, Params: []string{"steps"},
 		Store: store.New(store.Dir{Path: filepath.Join("..", "models")}), All: true, Open: opener, Handlers: builtin.Handlers(),
 	})
 	if err != nil {
