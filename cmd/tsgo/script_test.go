@@ -140,13 +140,11 @@ func (e *sharedEngine) serve(ts *testscript.TestScript, neg bool, args []string)
 	ts.Check(flags.Parse(append([]string{
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
 	}, args[1:]...)))
-	opts := server.Options{
-		Store: store.New(store.Dir{Path: ts.MkAbs(args[0]), Origin: "the script"}), Handlers: builtin.Handlers(), Params: paramNames(),
-	}
-	ts.Check(config.Read(&opts, func(name string) (string, bool) {
-		f := flags.Lookup(name)
-		return f.Value.String(), f.Changed
-	}, ts.Getenv))
+	c, err := config.Read(config.Sources{Flag: (&serveOptions{flags: flags}).given, Env: ts.Getenv})
+	ts.Check(err)
+	opts := c.Server
+	opts.Store = store.New(store.Dir{Path: ts.MkAbs(args[0]), Origin: "the script"})
+	opts.Handlers, opts.Params = builtin.Handlers(), paramNames()
 	engine, err := e.start(context.Background())
 	ts.Check(err)
 	opts.Open = engine.Open

@@ -18,6 +18,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
 	"github.com/tsgo/tsgo/pkg/metric"
+	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/registry"
 	"github.com/tsgo/tsgo/pkg/store"
 )
@@ -33,6 +34,9 @@ type Options struct {
 	Models   []Startup // or these
 	Open     engine.Opener
 	Handlers map[string]handler.Factory
+	Handler  string                       // of a model that names none; "": it is guessed
+	Settings map[model.Ref]model.Settings // of versions, where their manifests say nothing; how many workers, at the start only
+	Defaults []model.Ref                  // the versions that are the default ones from the start
 
 	Workers int // of a model that says none; 0: one for each core from the start, and none when it is registered
 	Threads int // of one run; 0: the cores, shared among the model's workers
