@@ -73,10 +73,24 @@ func TestScript(t *testing.T) {
 			env.Setenv("TSGO_MODEL_STORE", filepath.Join(repository, "models"))
 			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Defer(func() { endBackground(env.Getenv("TMPDIR")) })
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": status, "server": engine.serve},
 	})
+}
+
+// endBackground ends the server that a script has left in the background.
+func endBackground(temp string) {
+	text, err := os.ReadFile(filepath.Join(temp, ".model_server.pid"))
+	if err != nil {
+		return // there is none
+	}
+	if pid, err := strconv.Atoi(string(text)); err == nil {
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
+	}
 }
 
 // status N COMMAND... runs a command and expects its exit status.

@@ -83,11 +83,12 @@ func running(ctx context.Context) (pid int, known bool, err error) {
 	if err != nil {
 		return 0, false, fmt.Errorf("look for a running server: %w: %w", fault.Unavailable, err)
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32)
-	if err != nil || n < 1 || nameOf(ctx, int32(n)) != nameOf(ctx, int32(os.Getpid())) { //nolint:gosec // a process number
-		return 0, true, nil
+	if n, wrong := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32); wrong == nil && n > 0 {
+		if name := nameOf(ctx, int32(n)); name != "" && name == nameOf(ctx, int32(os.Getpid())) {
+			return int(n), true, nil
+		}
 	}
-	return int(n), true, nil
+	return 0, true, nil
 }
 
 // nameOf returns the name of a process that runs, and else "".
@@ -155,7 +156,7 @@ func (o *serveOptions) end(ctx context.Context) error {
 	defer cancel()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for nameOf(ctx, int32(pid)) != "" { //nolint:gosec // it was one before
+	for nameOf(ctx, int32(pid)) != "" {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
@@ -201,7 +202,7 @@ func (o *serveOptions) background(ctx context.Context) error {
 	if err := o.await(ctx, log, from, ended); err != nil {
 		if ctx.Err() != nil {
 			_ = terminate(child.Process) // it may have ended by itself
-			<-ended
+			<-ended                      //nolint:errcheck // as it was told to
 		}
 		return err
 	}

@@ -56,22 +56,22 @@ func Load(path string) (*File, error) {
 func Parse(name string, text []byte) (*File, error) {
 	f := &File{Name: name}
 	lines := strings.Split(newlines().Replace(decode(text)), "\n")
-	for i, next := 0, 0; i < len(lines); i = next {
-		next = i + 1
+	for i := 0; i < len(lines); i++ {
+		first := i + 1
 		if start := strings.TrimLeft(lines[i], blank); start == "" || start[0] == '#' || start[0] == '!' {
 			continue
 		}
 		var line string
-		if line, next = logical(lines, i); line == "" {
+		if line, i = logical(lines, i); line == "" {
 			continue
 		}
 		key, value := split(line)
 		key, err := unescape(key)
 		value, also := unescape(value)
 		if err != nil || also != nil {
-			return nil, fmt.Errorf(`config file %s:%d: %w: want four hexadecimal digits after \u, or \\u for a backslash`, name, i+1, fault.Invalid)
+			return nil, fmt.Errorf(`config file %s:%d: %w: want four hexadecimal digits after \u, or \\u for a backslash`, name, first, fault.Invalid)
 		}
-		f.Properties = append(f.Properties, Property{Key: key, Value: value, Line: i + 1})
+		f.Properties = append(f.Properties, Property{Key: key, Value: value, Line: first})
 	}
 	return f, nil
 }
@@ -79,18 +79,17 @@ func Parse(name string, text []byte) (*File, error) {
 // blank is what may stand before a key and around its value.
 const blank = " \t\f"
 
-// logical returns the line that begins at lines[i], with those that it goes on in, and the index behind them.
-func logical(lines []string, i int) (line string, next int) {
+// logical returns the line that begins at lines[i], with those that it goes on in, and the index of the last of them.
+func logical(lines []string, i int) (line string, last int) {
 	var all strings.Builder
-	for ; i < len(lines); i++ {
+	for ; ; i++ {
 		part := strings.TrimLeft(lines[i], blank)
 		slashes := len(part) - len(strings.TrimRight(part, `\`))
 		all.WriteString(part[:len(part)-slashes%2])
-		if slashes%2 == 0 {
-			break
+		if slashes%2 == 0 || i+1 == len(lines) {
+			return all.String(), i
 		}
 	}
-	return all.String(), i + 1
 }
 
 func newlines() *strings.Replacer { return strings.NewReplacer("\r\n", "\n", "\r", "\n") }
