@@ -73,8 +73,8 @@ const (
 // pidFile is where TorchServe's command looks for the server.
 func pidFile() string { return filepath.Join(os.TempDir(), ".model_server.pid") }
 
-// running returns the server that the file names; 0 where it names none that runs. A process of another name that has the
-// number by now is none.
+// running returns the server that the file names; 0 where it names none that runs. This process, or one of another name, that
+// has the number by now is none.
 func running(ctx context.Context) (pid int, known bool, err error) {
 	text, err := os.ReadFile(pidFile())
 	if errors.Is(err, os.ErrNotExist) {
@@ -83,7 +83,7 @@ func running(ctx context.Context) (pid int, known bool, err error) {
 	if err != nil {
 		return 0, false, fmt.Errorf("look for a running server: %w: %w", fault.Unavailable, err)
 	}
-	if n, wrong := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32); wrong == nil && n > 0 {
+	if n, wrong := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 32); wrong == nil && n > 0 && int(n) != os.Getpid() {
 		if name := nameOf(ctx, int32(n)); name != "" && name == nameOf(ctx, int32(os.Getpid())) {
 			return int(n), true, nil
 		}

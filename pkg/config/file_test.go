@@ -98,7 +98,7 @@ func effects() map[string]effect {
 		"private_key_file":                            {state: later, value: "mykey.key", check: func(c c) bool { return c.Later.TLS.PrivateKey == "mykey.key" }},
 		"disable_token_authorization":                 {state: later, value: "true", check: func(c c) bool { return c.Later.NoTokens }, bad: "yes"},
 		"token_expiration_min":                        {state: later, value: "0.5", check: func(c c) bool { return c.Later.TokenExpiration == 30*time.Second }, bad: "NaN"},
-		"disable_system_metrics":                      {state: later, value: "true", check: func(c c) bool { return c.Later.NoSystemMetrics }, bad: "yes"},
+		"disable_system_metrics":                      {state: used, value: "true", check: func(c c) bool { return c.Server.NoSystemMetrics }, bad: "yes"},
 		"ts_header_key_sequence_id":                   {state: later, value: "x-id", check: func(c c) bool { return c.Later.Sequence.ID == "x-id" }},
 		"ts_header_key_sequence_start":                {state: later, value: "x-start", check: func(c c) bool { return c.Later.Sequence.Start == "x-start" }},
 		"ts_header_key_sequence_end":                  {state: later, value: "x-end", check: func(c c) bool { return c.Later.Sequence.End == "x-end" }},

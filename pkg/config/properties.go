@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -58,13 +57,11 @@ func Parse(name string, text []byte) (*File, error) {
 	lines := strings.Split(newlines().Replace(decode(text)), "\n")
 	for i := 0; i < len(lines); i++ {
 		first := i + 1
-		if start := strings.TrimLeft(lines[i], blank); start == "" || start[0] == '#' || start[0] == '!' {
-			continue
+		if start := strings.TrimLeft(lines[i], blank); start == "" || start[0] == '#' || start[0] == '!' || start == `\` {
+			continue // in Java too, what nothing goes on in may be a comment
 		}
 		var line string
-		if line, i = logical(lines, i); line == "" {
-			continue
-		}
+		line, i = logical(lines, i)
 		key, value := split(line)
 		key, err := unescape(key)
 		value, also := unescape(value)
@@ -175,36 +172,21 @@ func expand(value string, env func(name string) string) (string, error) {
 	return value, missing
 }
 
-// last returns the line that counts of those with a key, and the lines of the others.
-func (f *File) last(key string) (p Property, others []int, ok bool) {
+// index returns the lines of each key, and the keys in the order of the lines that count.
+func (f *File) index() (lines map[string][]Property, keys []string) {
+	lines = map[string][]Property{}
 	if f == nil {
-		return p, nil, false
+		return lines, nil
 	}
-	for _, candidate := range f.Properties {
-		if candidate.Key != key {
-			continue
-		}
-		if ok {
-			others = append(others, p.Line)
-		}
-		p, ok = candidate, true
+	for _, p := range f.Properties {
+		lines[p.Key] = append(lines[p.Key], p)
 	}
-	return p, others, ok
-}
-
-// keys returns the keys of a file, each once, in the order of the lines that count.
-func (f *File) keys() []string {
-	if f == nil {
-		return nil
-	}
-	var keys []string
-	for _, p := range slices.Backward(f.Properties) {
-		if !slices.Contains(keys, p.Key) {
+	for _, p := range f.Properties {
+		if all := lines[p.Key]; all[len(all)-1].Line == p.Line {
 			keys = append(keys, p.Key)
 		}
 	}
-	slices.Reverse(keys)
-	return keys
+	return lines, keys
 }
 
 func (f *File) at(p Property) string { return fmt.Sprintf("%s:%d", f.Name, p.Line) }

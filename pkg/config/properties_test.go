@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 		"continued by blank":   {"a=1\\\n\nb=2", []config.Property{{"a", "1", 1}, {"b", "2", 3}}},
 		"continued by comment": {"a=1\\\n#2\n", []config.Property{{"a", "1#2", 1}}},
 		"continued to the end": {`a=1\`, []config.Property{{"a", "1", 1}}},
-		"continued by nothing": {"\\\n\\\na=1", []config.Property{{"a", "1", 1}}},
+		"continued by nothing": {"\\\n\\\na=1\n\\\n#b\n\\", []config.Property{{"a", "1", 3}}},
 		"not continued":        {"a=1\\\\\nb=2\\\\\\\n3", []config.Property{{"a", `1\`, 1}, {"b", `2\3`, 2}}},
 		"escapes":              {`a=\t\n\r\f\\\"\z\ \:\=`, []config.Property{{"a", "\t\n\r\f\\\"z :=", 1}}},
 		"escapes in a key":     {`a\ b\:c\=d\\=1`, []config.Property{{`a b:c=d\`, "1", 1}}},

@@ -70,28 +70,45 @@ func Read(s Sources) (*Config, error) {
 		s.Env = func(string) string { return "" }
 	}
 	c := &Config{}
+	lines, keys := s.File.index()
+	from := sources{s, lines}
 	var failed []error
 	for _, setting := range settings() {
-		v := c.read(setting, s)
+		v := c.read(setting, from)
 		c.Values = append(c.Values, v)
 		if v.err != nil {
 			failed = append(failed, fmt.Errorf("%s (from %s): %w", v.Key, v.Origin, v.err))
 		}
 	}
-	c.Values = append(c.Values, s.File.strange()...)
+	c.Values = append(c.Values, from.strange(keys)...)
 	return c, errors.Join(failed...)
 }
 
+// sources are Sources with the lines of the file, by key.
+type sources struct {
+	Sources
+
+	lines map[string][]Property
+}
+
+// says returns what the file says of a key: its last line.
+func (s sources) says(key string) (p Property, ok bool) {
+	if all := s.lines[key]; len(all) > 0 {
+		return all[len(all)-1], true
+	}
+	return p, false
+}
+
 // read takes one setting out of the sources.
-func (c *Config) read(setting Setting, s Sources) Value {
+func (c *Config) read(setting Setting, s sources) Value {
 	v := Value{Key: setting.Key, Value: setting.Default, Origin: byDefault, State: setting.state, What: setting.Help}
 	if setting.Key == "load_models" && (s.File != nil || s.TorchServe) {
 		v.Value = "none"
 	}
-	if p, others, ok := s.File.last(setting.Key); ok {
+	if p, ok := s.says(setting.Key); ok {
 		v.Value, v.Origin = strings.TrimSpace(p.Value), s.File.at(p)
-		for _, line := range others {
-			c.Notes = append(c.Notes, fmt.Sprintf("%s of %s:%d does not count: it comes again on line %d", p.Key, s.File.Name, line, p.Line))
+		for _, other := range s.lines[p.Key][:len(s.lines[p.Key])-1] {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s of %s does not count: it comes again on line %d", p.Key, s.File.at(other), p.Line))
 		}
 		v.Value, v.err = expand(v.Value, s.Env)
 	}
@@ -112,7 +129,7 @@ func (c *Config) read(setting Setting, s Sources) Value {
 }
 
 // override lets what counts more than the file have its say.
-func (c *Config) override(v *Value, setting Setting, s Sources) {
+func (c *Config) override(v *Value, setting Setting, s sources) {
 	if setting.env != "" && s.Env(setting.env) != "" {
 		v.Value, v.Origin, v.err = s.Env(setting.env), setting.env, nil
 	}
@@ -125,7 +142,7 @@ func (c *Config) override(v *Value, setting Setting, s Sources) {
 		return
 	}
 	for _, key := range setting.gates() {
-		if p, _, _ := s.File.last(key); !strings.EqualFold(strings.TrimSpace(p.Value), "true") {
+		if p, _ := s.says(key); !strings.EqualFold(strings.TrimSpace(p.Value), "true") {
 			c.Notes = append(c.Notes, fmt.Sprintf("environment variable %s does not count: no config file says %s=true", setting.torchserve, key))
 			return
 		}
@@ -141,20 +158,26 @@ func (s Setting) gates() []string {
 	return []string{"enable_envvars_config"}
 }
 
+// longest is how long a key may be that was meant to be another.
+const longest = 64
+
 // strange returns what is in a file and no setting.
-func (f *File) strange() []Value {
+func (s sources) strange(keys []string) []Value {
 	var known []string
-	for _, s := range settings() {
-		known = append(known, s.Key)
+	for _, setting := range settings() {
+		known = append(known, setting.Key)
 	}
 	var all []Value
-	for _, key := range f.keys() {
+	for _, key := range keys {
 		if slices.Contains(known, key) {
 			continue
 		}
-		p, _, _ := f.last(key)
-		what := "no setting of TorchServe's or tsgo's" + nearest.Hint(key, known)
-		all = append(all, Value{Key: key, Value: p.Value, Origin: f.at(p), State: Strange, What: what})
+		what := "no setting of TorchServe's or tsgo's"
+		if len(key) <= longest {
+			what += nearest.Hint(key, known)
+		}
+		p, _ := s.says(key)
+		all = append(all, Value{Key: key, Value: p.Value, Origin: s.File.at(p), State: Strange, What: what})
 	}
 	return all
 }

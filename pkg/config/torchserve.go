@@ -20,7 +20,6 @@ type Later struct {
 	NoTokens                      bool
 	TokenExpiration               time.Duration
 	MaxResponse                   int64 // bytes
-	NoSystemMetrics               bool
 	Sequence                      Sequence
 }
 
@@ -75,6 +74,7 @@ func acted() []Setting {
 	store.env = prefix + "MODEL_STORE"
 	return []Setting{
 		flagged(store, "model-store"),
+		inFile(Used, "disable_system_metrics", "false", "whether the host's load is left out of the metrics", boolean(func(c *Config) *bool { return &c.Server.NoSystemMetrics })),
 		only(inFile(Used, "models", "", "what a model has, by name and version, where its manifest says nothing", perModel)),
 		only(inFile(Used, "model_snapshot", "", "the models of a snapshot, which are served in place of load_models", snapshot)),
 	}
@@ -104,7 +104,6 @@ func pending() []Setting {
 		flagged(inFile(Pending, "disable_token_authorization", "false", "no address asks for a token yet", boolean(func(c *Config) *bool { return &c.Later.NoTokens })), "disable-token-auth"),
 		inFile(Pending, "token_expiration_min", "60", "no address asks for a token yet", tokenMinutes),
 		inFile(Pending, "max_response_size", "6553500", "an answer may have any size yet", size(func(c *Config) *int64 { return &c.Later.MaxResponse })),
-		inFile(Pending, "disable_system_metrics", "false", "the host's load is always on the metrics page yet", boolean(func(c *Config) *bool { return &c.Later.NoSystemMetrics })),
 		inFile(Pending, "ts_header_key_sequence_id", "ts_request_sequence_id", sequences, text(func(c *Config) *string { return &c.Later.Sequence.ID })),
 		inFile(Pending, "ts_header_key_sequence_start", "ts_request_sequence_start", sequences, text(func(c *Config) *string { return &c.Later.Sequence.Start })),
 		inFile(Pending, "ts_header_key_sequence_end", "ts_request_sequence_end", sequences, text(func(c *Config) *string { return &c.Later.Sequence.End })),

@@ -48,12 +48,13 @@ type Options struct {
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
 	BodyTimeout                     time.Duration // a body that sends nothing for so long is given up; 0: 30 s
 
-	MaxBody     int64 // bytes; 0: no limit
-	Header      map[string]string
-	ModelAPI    bool
-	MetricsAPI  bool
-	AllowedURLs []*regexp.Regexp
-	Params      []string // the names of the parameters that handlers take, for the inference API
+	MaxBody         int64 // bytes; 0: no limit
+	Header          map[string]string
+	ModelAPI        bool
+	MetricsAPI      bool
+	NoSystemMetrics bool // leave the host's load out of the metrics
+	AllowedURLs     []*regexp.Regexp
+	Params          []string // the names of the parameters that handlers take, for the inference API
 
 	Version string       // of the program, for metrics and the API's documents
 	Log     *slog.Logger // nil: silent
@@ -132,7 +133,7 @@ func New(ctx context.Context, opts Options) (s *Server, err error) {
 
 // build makes the parts, each with its undo.
 func (s *Server) build(ctx context.Context) error {
-	s.metrics = metric.New(metric.Options{Version: s.opts.Version})
+	s.metrics = metric.New(metric.Options{Version: s.opts.Version, NoSystem: s.opts.NoSystemMetrics})
 	s.models = registry.New(s.registryOptions())
 	s.undo = append(s.undo, s.models.Close)
 	return s.bind(ctx)

@@ -1,6 +1,9 @@
 package server_test
 
 import (
+	"bytes"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,5 +75,25 @@ func TestSettings(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("versions (-want +got):\n%s", diff)
+	}
+}
+
+// TestNoSystemMetrics leaves the host's load out of the metrics page where that is asked for.
+func TestNoSystemMetrics(t *testing.T) {
+	t.Parallel()
+	for _, without := range []bool{false, true} {
+		s := start(t, func(o *server.Options) { o.Models, o.NoSystemMetrics = nil, without })
+		transport := &http.Transport{}
+		resp, err := (&http.Client{Transport: transport}).Get("http://" + s.Addrs().Metrics + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if found := bytes.Contains(page, []byte("MemoryUsed{")); err != nil || found == without || !bytes.Contains(page, []byte("tsgo_build_info{")) {
+			t.Errorf("without the host's load %v: it is there %v, %v", without, found, err)
+		}
+		transport.CloseIdleConnections()
+		stop(t, s)
 	}
 }
