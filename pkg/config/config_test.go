@@ -16,12 +16,18 @@ import (
 
 // read reads settings out of the flags that were given and an environment.
 func read(flags, env map[string]string) (server.Options, error) {
-	var o server.Options
-	err := config.Read(&o, func(name string) (string, bool) {
-		value, given := flags[name]
-		return value, given
-	}, func(name string) string { return env[name] })
-	return o, err
+	c, err := config.Read(sources(flags, env))
+	return c.Server, err
+}
+
+func sources(flags, env map[string]string) config.Sources {
+	return config.Sources{
+		Flag: func(name string) (string, bool) {
+			value, given := flags[name]
+			return value, given
+		},
+		Env: func(name string) string { return env[name] },
+	}
 }
 
 // defaults are the options where nothing is said.
@@ -73,7 +79,7 @@ func rows() []row {
 		return good
 	}
 	noCalls := []string{"h:65536", "h:-1", "h:x", "h:", "http://h:1", "[]", "h:1/x", "me@h:1", "a:b:c", "unix:/tmp/s"}
-	noAddress := []string{"https://h:1", "http://h", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
+	noAddress := []string{"https://h:1", "https://h", "http://", "http://:", "http://h:", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
 	seconds := func(field func(o *server.Options) *time.Duration) map[string]func(o *server.Options) {
 		return map[string]func(o *server.Options){
 			"7":     is(func(o *server.Options) { *field(o) = 7 * time.Second }),
@@ -107,7 +113,7 @@ func rows() []row {
 			"want a whole number from 0",
 		},
 		{
-			"models",
+			"load_models",
 			map[string]func(o *server.Options){
 				"all": is(func(*server.Options) {}), " ALL ": is(func(*server.Options) {}), "none": models(),
 				"mnist":                    models(server.Startup{Location: "mnist"}),
@@ -138,6 +144,7 @@ func rows() []row {
 		{"default_startup_timeout", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout }), noSeconds, "want seconds, more than 0"},
 		{"unregister_model_timeout", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout }), noSeconds, "want seconds, more than 0"},
 		{"drain", seconds(func(o *server.Options) *time.Duration { return &o.Drain }), noSeconds, "want seconds, more than 0"},
+		{"default_service_handler", map[string]func(o *server.Options){"image_classifier": is(func(o *server.Options) { o.Handler = "image_classifier" })}, nil, ""},
 		{
 			"max_request_size",
 			map[string]func(o *server.Options){"1": is(func(o *server.Options) { o.MaxBody = 1 })},
@@ -190,7 +197,8 @@ func TestRows(t *testing.T) {
 		}
 		t.Run(r.key, func(t *testing.T) {
 			t.Parallel()
-			if flag, env := strings.ReplaceAll(r.key, "_", "-"), "TSGO_"+strings.ToUpper(r.key); s.Flag() != flag || s.Env() != env {
+			name := strings.TrimPrefix(r.key, "load_") // of the models, TorchServe's command line has another
+			if flag, env := strings.ReplaceAll(name, "_", "-"), "TSGO_"+strings.ToUpper(name); s.Flag() != flag || s.Env() != env {
 				t.Errorf("flag %s and variable %s, want %s and %s", s.Flag(), s.Env(), flag, env)
 			}
 			for value, change := range r.good {

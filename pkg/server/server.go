@@ -19,6 +19,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
 	"github.com/tsgo/tsgo/pkg/metric"
+	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/registry"
 	"github.com/tsgo/tsgo/pkg/store"
 )
@@ -35,6 +36,9 @@ type Options struct {
 	Models   []Startup // or these
 	Open     engine.Opener
 	Handlers map[string]handler.Factory
+	Handler  string                       // of a model that names none; "": it is guessed
+	Settings map[model.Ref]model.Settings // of versions, where their manifests say nothing; how many workers, at the start only
+	Defaults []model.Ref                  // the versions that are the default ones from the start
 
 	Workers int // of a model that says none; 0: one for each core from the start, and none when it is registered
 	Threads int // of one run; 0: the cores, shared among the model's workers
@@ -46,12 +50,13 @@ type Options struct {
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
 	BodyTimeout                     time.Duration // a body, or an answer, of which nothing moves for so long is given up; 0: 30 s
 
-	MaxBody     int64 // bytes; 0: no limit
-	Header      map[string]string
-	ModelAPI    bool
-	MetricsAPI  bool
-	AllowedURLs []*regexp.Regexp
-	Params      []string // the names of the parameters that handlers take, for the inference API
+	MaxBody         int64 // bytes; 0: no limit
+	Header          map[string]string
+	ModelAPI        bool
+	MetricsAPI      bool
+	NoSystemMetrics bool // leave the host's load out of the metrics
+	AllowedURLs     []*regexp.Regexp
+	Params          []string // the names of the parameters that handlers take, for the inference API
 
 	Version string       // of the program, for metrics and the API's documents
 	Log     *slog.Logger // nil: silent
@@ -130,7 +135,7 @@ func New(ctx context.Context, opts Options) (s *Server, err error) {
 
 // build makes the parts, each with its undo.
 func (s *Server) build(ctx context.Context) error {
-	s.metrics = metric.New(metric.Options{Version: s.opts.Version})
+	s.metrics = metric.New(metric.Options{Version: s.opts.Version, NoSystem: s.opts.NoSystemMetrics})
 	s.models = registry.New(s.registryOptions())
 	s.undo = append(s.undo, s.models.Close)
 	return s.bind(ctx)
