@@ -11,6 +11,7 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/cobra"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/config"
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -48,6 +49,9 @@ The first interrupt or SIGTERM lets requests end and stops; the second one ends 
 	cmd.Flags().BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
 	for _, setting := range config.Table() {
 		cmd.Flags().String(setting.Flag(), setting.Default, setting.Help)
+	}
+	for _, alone := range []string{"disable-token-auth", "enable-model-api"} { // as TorchServe has them
+		cmd.Flags().Lookup(alone).NoOptDefVal = "true"
 	}
 	o.flag = func(name string) (string, bool) {
 		f := cmd.Flags().Lookup(name)
@@ -109,12 +113,13 @@ func paramNames() []string {
 
 // report writes what there is to know of a server that has started. The last line is TorchServe's, which scripts wait for.
 func (o *serveOptions) report(r server.Report) {
-	rows := [][]string{
-		{"inference", "http://" + r.Addrs.Inference, openTo(r.Addrs.Inference)},
-		{"management", "http://" + r.Addrs.Management, openTo(r.Addrs.Management)},
-	}
-	if r.Addrs.Metrics != "" {
-		rows = append(rows, []string{"metrics", "http://" + r.Addrs.Metrics + "/metrics", openTo(r.Addrs.Metrics)})
+	var rows [][]string
+	for _, e := range r.Endpoints {
+		url := e.URL
+		if e.API == api.Metrics {
+			url += "/metrics"
+		}
+		rows = append(rows, []string{string(e.API), url, openTo(e, r)})
 	}
 	for _, m := range r.Models {
 		state := fmt.Sprintf("%d workers, loaded in %s", m.Workers, m.Took.Round(time.Millisecond))
@@ -128,10 +133,26 @@ func (o *serveOptions) report(r server.Report) {
 	}
 }
 
-// openTo says who can reach an address.
-func openTo(address string) string {
-	if strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "[::1]") {
-		return "open to this machine"
+// openTo says who can do what at an address.
+func openTo(e server.Endpoint, r server.Report) string {
+	who, with := "open to every machine that reaches it", []string{}
+	if e.Local {
+		who = "open to this machine"
 	}
-	return "open to every machine that reaches it, without a key"
+	if e.Mutual {
+		with = append(with, "a certificate")
+	}
+	if e.Key {
+		with = append(with, fmt.Sprintf("the %s key in %s", e.API, r.KeyFile))
+	}
+	switch {
+	case len(with) > 0:
+		who += ", with " + strings.Join(with, " and ")
+	case !e.Local:
+		who += ", without a key"
+	}
+	if e.API == api.Management && !r.ModelAPI {
+		who += "; models cannot be registered (--enable-model-api)"
+	}
+	return who
 }

@@ -23,10 +23,11 @@ type Options struct {
 	Observe func(status int)  // told the status of every answer; nil: nobody looks
 	Header  map[string]string // added to every answer that does not set them itself: CORS; an empty value adds nothing
 	MaxBody int64             // bytes; 0: no limit
+	Guard   *Guard            // who may ask; nil: everybody
 }
 
-// Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a body over the limit is
-// refused; an error becomes a body with its status, a panic a failure of this request alone; and one access line is
+// Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a caller without the key and a
+// body over the limit are refused, in this order; an error becomes a body with its status, a panic a failure of this request alone; and one access line is
 // written. An answer that fails after a part of it has gone out ends the connection, so that nobody takes it for a whole.
 func Wrap(next HandlerFunc, opts Options) http.Handler {
 	if opts.Log == nil {
@@ -70,6 +71,12 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer calls next, with a limited body.
 func (h *wrapped) answer(w *recorder, r *http.Request) error {
+	if h.preflight(w, r) {
+		return nil
+	}
+	if err := h.Guard.Request(r); err != nil {
+		return err
+	}
 	if h.MaxBody > 0 {
 		if r.ContentLength > h.MaxBody {
 			w.Header().Set("Connection", "close") // rather than read it all
@@ -108,16 +115,16 @@ func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 	if w.code != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	header := w.Header()
+	header, s := w.Header(), statusOf(kind)
 	header.Del("Content-Encoding") // of the answer that is not given
-	switch kind {
-	case fault.Unavailable:
+	switch {
+	case kind == fault.Unavailable:
 		header.Set("Retry-After", retryAfter)
-	case fault.Unauthorized:
+	case kind == fault.Unauthorized && h.Guard != nil && h.Guard.TorchServe:
+		s.http = http.StatusBadRequest
+	case kind == fault.Unauthorized:
 		header.Set("WWW-Authenticate", "Bearer")
-	default:
 	}
-	s := statusOf(kind)
 	_ = WriteJSON(w, s.http, body{Code: s.http, Type: s.name, Message: message(err, id)}) // strings and a number always encode
 }
 

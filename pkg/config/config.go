@@ -27,7 +27,12 @@ type Setting struct {
 }
 
 // Flag returns the setting's flag, without the dashes.
-func (s Setting) Flag() string { return strings.ReplaceAll(s.Key, "_", "-") }
+func (s Setting) Flag() string {
+	if s.Key == noTokens { // TorchServe calls its flag otherwise
+		return "disable-token-auth"
+	}
+	return strings.ReplaceAll(s.Key, "_", "-")
+}
 
 // Env returns the setting's environment variable.
 func (s Setting) Env() string { return prefix + strings.ToUpper(s.Key) }
@@ -36,7 +41,7 @@ const prefix = "TSGO_"
 
 // Table returns the settings, in the order in which help shows them.
 func Table() []Setting {
-	return []Setting{
+	return append([]Setting{
 		{"inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference })},
 		{"management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management })},
 		{"metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics })},
@@ -50,13 +55,12 @@ func Table() []Setting {
 		{"unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })},
 		{"drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })},
 		{"max_request_size", "6553500", "bytes of a request's body at most", size},
-		{"enable_model_api", "true", "whether models can be registered and unregistered", boolean(func(o *server.Options) *bool { return &o.ModelAPI })},
 		{"enable_metrics_api", "true", "whether there is a metrics address", boolean(func(o *server.Options) *bool { return &o.MetricsAPI })},
 		{"allowed_urls", "", "regular expressions, separated by commas, of the URLs that models may be registered from; empty: none outside the store", patterns},
 		{"cors_allowed_origin", "", "Access-Control-Allow-Origin of every answer", header("Access-Control-Allow-Origin")},
 		{"cors_allowed_methods", "", "Access-Control-Allow-Methods of every answer", header("Access-Control-Allow-Methods")},
 		{"cors_allowed_headers", "", "Access-Control-Allow-Headers of every answer", header("Access-Control-Allow-Headers")},
-	}
+	}, security()...)
 }
 
 // Read fills in the options that the settings make: a flag's value where it was given, else the environment's, else the
@@ -95,7 +99,7 @@ func Unknown(environ []string, others ...string) []string {
 	return wrong
 }
 
-// address reads http://HOST:PORT, or HOST:PORT.
+// address reads http://HOST:PORT, HOST:PORT, or https://HOST:PORT for TLS.
 func address(field func(*server.Options) *string) func(*server.Options, string) error {
 	return func(o *server.Options, value string) error {
 		text := value
@@ -106,8 +110,8 @@ func address(field func(*server.Options) *string) func(*server.Options, string) 
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", fault.Invalid, err)
-		case u.Scheme != "http":
-			return fmt.Errorf("%w: %q: want http://HOST:PORT", fault.Invalid, value)
+		case u.Scheme != "http" && u.Scheme != "https":
+			return fmt.Errorf("%w: %q: want http://HOST:PORT, or https:// for TLS", fault.Invalid, value)
 		case u.Host == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 			return fmt.Errorf("%w: %q: want http://HOST:PORT, as in http://127.0.0.1:8080", fault.Invalid, value)
 		}
@@ -115,6 +119,9 @@ func address(field func(*server.Options) *string) func(*server.Options, string) 
 			return fmt.Errorf("%w: %q: want a port from 0 to 65535", fault.Invalid, value)
 		}
 		*field(o) = u.Host
+		if u.Scheme == "https" {
+			*field(o) = "https://" + u.Host
+		}
 		return nil
 	}
 }

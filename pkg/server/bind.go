@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	netstat "github.com/shirou/gopsutil/v4/net"
@@ -39,6 +41,9 @@ func (s *Server) bind(ctx context.Context) error {
 		s.listeners = append(s.listeners, l)
 		s.undo = append(s.undo, l.stop)
 	}
+	if err := s.secure(); err != nil {
+		return err
+	}
 	for _, l := range s.listeners {
 		l.http.Handler = s.patient(s.handler(l.what))
 	}
@@ -46,9 +51,16 @@ func (s *Server) bind(ctx context.Context) error {
 }
 
 func (s *Server) listen(ctx context.Context, what, address, flag string) (*listener, error) {
+	address, secure := strings.CutPrefix(address, secureScheme)
 	address, err := shifted(address, s.opts.PortOffset)
 	if err != nil {
 		return nil, fmt.Errorf("%s address %q (%s): %w", what, address, flag, err)
+	}
+	var secrets *tls.Config
+	if secure {
+		if secrets, err = s.tls(); err != nil {
+			return nil, err
+		}
 	}
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
@@ -57,8 +69,9 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 			what, fault.Unavailable, err, holder(ctx, address), flag)
 	}
 	return &listener{
-		what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}),
+		what: what, net: l, secure: secure, failed: make(chan error, 1), ended: make(chan struct{}),
 		http: &http.Server{
+			TLSConfig:         secrets,
 			ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 			ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		},

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tsgo/tsgo/pkg/auth"
+	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
@@ -25,7 +27,7 @@ import (
 // Options say what is served, where and how. [Run] fills in no defaults but those that are named here; package config has
 // the defaults of the command.
 type Options struct {
-	Inference, Management, Metrics string // addresses, HOST:PORT; port 0 takes any
+	Inference, Management, Metrics string // addresses, HOST:PORT, or https:// and that for TLS; port 0 takes any
 	PortOffset                     int    // added to the ports that are not 0
 
 	Store    *store.Store
@@ -44,12 +46,16 @@ type Options struct {
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
 	BodyTimeout                     time.Duration // a body that sends nothing for so long is given up; 0: 30 s
 
-	MaxBody     int64 // bytes; 0: no limit
-	Header      map[string]string
-	ModelAPI    bool
-	MetricsAPI  bool
-	AllowedURLs []*regexp.Regexp
-	Params      []string // the names of the parameters that handlers take, for the inference API
+	MaxBody       int64 // bytes; 0: no limit
+	Header        map[string]string
+	ModelAPI      bool // models can be registered and unregistered
+	LocalModelAPI bool // they can while management is reached from this machine alone
+	MetricsAPI    bool
+	AllowedURLs   []*regexp.Regexp
+	Params        []string // the names of the parameters that handlers take, for the inference API
+
+	Keys Keys                // of the callers
+	TLS  certificate.Options // of the addresses that are https://; Hosts and Log are filled in
 
 	Version string       // of the program, for metrics and the API's documents
 	Log     *slog.Logger // nil: silent
@@ -68,9 +74,12 @@ type Addrs struct{ Inference, Management, Metrics string }
 
 // Report is what there is to say of a server that has started.
 type Report struct {
-	Addrs  Addrs
-	Models []Loaded
-	Cores  int
+	Addrs     Addrs
+	Endpoints []Endpoint // inference, management, metrics
+	KeyFile   string     // where the callers' keys are; "": they need none
+	ModelAPI  bool       // models can be registered and unregistered
+	Models    []Loaded
+	Cores     int
 }
 
 // Loaded is a model that was to be served from the start.
@@ -89,6 +98,11 @@ type Server struct {
 	metrics *metric.Set
 	gate    *engine.Gate
 	loaded  []Loaded
+
+	keys        *auth.Keys          // nil: callers need none
+	certificate *certificate.Source // nil: nothing speaks TLS
+	modelAPI    bool
+	endpoints   []Endpoint
 
 	listeners []*listener
 	addrs     Addrs
@@ -141,7 +155,11 @@ func (s *Server) Start() {
 	}
 	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics)
 	if s.opts.Started != nil {
-		s.opts.Started(Report{Addrs: s.addrs, Models: s.loaded, Cores: s.opts.Cores})
+		r := Report{Addrs: s.addrs, Endpoints: s.endpoints, ModelAPI: s.modelAPI, Models: s.loaded, Cores: s.opts.Cores}
+		if s.keys != nil {
+			r.KeyFile = s.keys.Path()
+		}
+		s.opts.Started(r)
 	}
 }
 
@@ -213,6 +231,7 @@ type listener struct {
 	http   *http.Server
 	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended  chan struct{} // closed when it serves no longer
+	secure bool          // it speaks TLS
 	serves bool
 }
 
@@ -220,10 +239,17 @@ func (l *listener) start() {
 	l.serves = true
 	go func() {
 		defer close(l.ended)
-		if err := l.http.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
+		if err := l.serve(); !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- fmt.Errorf("%s API on %s: %w: %w", l.what, l.net.Addr(), fault.Unavailable, err)
 		}
 	}()
+}
+
+func (l *listener) serve() error {
+	if l.secure {
+		return l.http.ServeTLS(l.net, "", "") //nolint:wrapcheck // start does; the certificate is in http.TLSConfig
+	}
+	return l.http.Serve(l.net) //nolint:wrapcheck // start does
 }
 
 // stop lets requests end until ctx does, and cuts off the rest.
