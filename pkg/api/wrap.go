@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -100,7 +102,23 @@ func (h *wrapped) finish(w *recorder, r *http.Request, start time.Time) {
 
 // accessLine is TorchServe's: the caller, the request's first line, the status, the milliseconds.
 func accessLine(r *http.Request, status int, took time.Duration) string {
-	return fmt.Sprintf("/%s %s %d %d", r.RemoteAddr, strconv.Quote(r.Method+" "+r.RequestURI+" "+r.Proto), status, took.Milliseconds())
+	return fmt.Sprintf("/%s %s %d %d", r.RemoteAddr, strconv.Quote(r.Method+" "+discreet(r.RequestURI)+" "+r.Proto), status, took.Milliseconds())
+}
+
+// What a URL in a query may hold that is nobody else's: a password before its host, and a signature behind its path. Its
+// characters may be escaped.
+var (
+	credentials = regexp.MustCompile(`(?i)((?::|%3a)(?:/|%2f){2})[^&;\s]*(?:@|%40)`)
+	signature   = regexp.MustCompile(`(?i)((?::|%3a)(?:/|%2f){2}[^&;\s]*?(?:\?|%3f))[^&;\s]+`)
+)
+
+// discreet returns a request's target as it may be logged.
+func discreet(target string) string {
+	path, query, found := strings.Cut(target, "?")
+	if !found || !strings.ContainsAny(query, "@?%") {
+		return target
+	}
+	return path + "?" + signature.ReplaceAllString(credentials.ReplaceAllString(query, "$1***@"), "$1***")
 }
 
 // retryAfter is how many seconds an overloaded server asks its callers to wait.
@@ -110,7 +128,7 @@ const retryAfter = "1"
 func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 	kind, id := fault.Of(err), RequestID(r.Context())
 	if kind == fault.Internal {
-		h.Log.Error("request failed", "request", id, "method", r.Method, "uri", r.RequestURI, "err", err)
+		h.Log.Error("request failed", "request", id, "method", r.Method, "uri", discreet(r.RequestURI), "err", err)
 	}
 	if w.code != 0 {
 		panic(http.ErrAbortHandler)
