@@ -126,7 +126,7 @@ func TestGuardWrap(t *testing.T) {
 			g.TorchServe = test.torchServe
 			h := api.Wrap(ok, api.Options{Guard: g, MaxBody: 1, Log: log.logger()})
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest("POST", "/predictions/m", strings.NewReader("too large as well")))
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/predictions/m", strings.NewReader("too large as well")))
 			want := fmt.Sprintf("{\n  \"code\": %d,\n  \"type\": \"InvalidKeyException\",\n  \"message\": \"Token Authorization failed. "+
 				"Token either incorrect, expired, or not provided correctly\"\n}\n", test.code)
 			if diff := cmp.Diff(want, w.Body.String()); w.Code != test.code || diff != "" {
@@ -138,7 +138,7 @@ func TestGuardWrap(t *testing.T) {
 			if got := log.read(t); len(got) != 1 || got[0]["request"] != w.Header().Get("X-Request-Id") {
 				t.Errorf("log %v, want one line with the request's ID", got)
 			}
-			if err := api.ReadError(w.Result()); fault.Of(err) != fault.Unauthorized { //nolint:bodyclose // of a recorder
+			if err := api.ReadError(w.Result()); fault.Of(err) != fault.Unauthorized {
 				t.Errorf("the client reads %v", err)
 			}
 		})
@@ -249,7 +249,7 @@ func TestDiscreet(t *testing.T) {
 	} {
 		var log lines
 		h := api.Wrap(ok, api.Options{Access: log.logger()})
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", target, http.NoBody))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, target, http.NoBody))
 		if got := fmt.Sprint(log.read(t)[0]["line"]); !strings.Contains(got, "POST "+want+" HTTP/1.1") {
 			t.Errorf("%s: %s, want %s", target, got, want)
 		}

@@ -190,8 +190,15 @@ type attack struct {
 
 const noKey = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
 
+// outcome is what came back.
+type outcome struct {
+	code   int
+	header http.Header
+	text   string
+}
+
 // send sends an attack, its path as it is written.
-func (f *fortress) send(t *testing.T, a attack, keys map[auth.Scope]string) (*http.Response, string) {
+func (f *fortress) send(t *testing.T, a attack, keys map[auth.Scope]string) outcome {
 	t.Helper()
 	method, target, _ := strings.Cut(a.request, " ")
 	target = strings.NewReplacer("{top}", url.QueryEscape(f.top), "{host}", url.QueryEscape(f.host)).Replace(target)
@@ -231,20 +238,20 @@ func (f *fortress) send(t *testing.T, a attack, keys map[auth.Scope]string) (*ht
 	if err != nil {
 		t.Fatalf("%s: %v", a.name, err)
 	}
-	return resp, string(text)
+	return outcome{resp.StatusCode, resp.Header, string(text)}
 }
 
 // repel sends an attack and wants it refused: with its status, told once, and nothing of a key anywhere.
 func (f *fortress) repel(t *testing.T, a attack, keys map[auth.Scope]string) {
 	t.Helper()
-	resp, text := f.send(t, a, keys)
-	if resp.StatusCode != a.code || !strings.Contains(text, a.says) {
-		t.Errorf("%s: %d %s, want %d %s", a.name, resp.StatusCode, text, a.code, a.says)
+	got := f.send(t, a, keys)
+	if got.code != a.code || !strings.Contains(got.text, a.says) {
+		t.Errorf("%s: %d %s, want %d %s", a.name, got.code, got.text, a.code, a.says)
 	}
-	if got := resp.Header.Get("WWW-Authenticate"); (got == "Bearer") != (a.code == http.StatusUnauthorized) {
+	if got := got.header.Get("WWW-Authenticate"); (got == "Bearer") != (a.code == http.StatusUnauthorized) {
 		t.Errorf("%s: WWW-Authenticate %q", a.name, got)
 	}
-	id := resp.Header.Get("X-Request-Id")
+	id := got.header.Get("X-Request-Id")
 	access := f.access.of(id)
 	for limit := time.Now().Add(10 * time.Second); len(access) == 0 && time.Now().Before(limit); access = f.access.of(id) {
 		runtime.Gosched() // it is written after the answer
@@ -256,7 +263,7 @@ func (f *fortress) repel(t *testing.T, a attack, keys map[auth.Scope]string) {
 		t.Errorf("%s: log %v, want %d lines", a.name, log, a.logged)
 	}
 	for scope, key := range keys {
-		if strings.Contains(text, key) {
+		if strings.Contains(got.text, key) {
 			t.Errorf("%s: the %s key is told", a.name, scope)
 		}
 	}
@@ -286,12 +293,12 @@ func (f *fortress) intact(t *testing.T) {
 		{port: auth.Inference, request: "OPTIONS /"},
 		{port: auth.Management, request: "GET /api-description"},
 	} {
-		resp, text := f.send(t, good, keys)
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: %d %s, want 200", good.request, resp.StatusCode, text)
+		got := f.send(t, good, keys)
+		if got.code != http.StatusOK {
+			t.Errorf("%s: %d %s, want 200", good.request, got.code, got.text)
 		}
-		if good.request == "GET /models" && !strings.Contains(strings.Join(strings.Fields(text), ""), `{"models":[{"modelName":"sums","modelUrl":"one"}]}`) {
-			t.Errorf("the models are %s, want those of the start alone", text)
+		if good.request == "GET /models" && !strings.Contains(compact([]byte(got.text)), `{"models":[{"modelName":"sums","modelUrl":"one"}]}`) {
+			t.Errorf("the models are %s, want those of the start alone", got.text)
 		}
 	}
 	if resp, err := f.client.Get("http://" + f.Addrs().Metrics + "/metrics"); err != nil || resp.StatusCode != http.StatusOK {
@@ -384,11 +391,11 @@ func TestExpired(t *testing.T) {
 		t.Errorf("log %s, want two keys that expired", got)
 	}
 	for _, which := range []string{"inference", "management"} {
-		resp, text := f.send(t, attack{
+		got := f.send(t, attack{
 			port: auth.Management, request: "GET /token?type=" + which, authorization: "Bearer {API}", header: map[string]string{"Referer": "http://host/token"},
 		}, keys)
-		if resp.StatusCode != http.StatusOK || text != "\n" || resp.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("refresh: %d %q", resp.StatusCode, text)
+		if got.code != http.StatusOK || got.text != "\n" || got.header.Get("Content-Type") != "application/json" {
+			t.Errorf("refresh: %d %q", got.code, got.text)
 		}
 	}
 	for _, a := range held {
@@ -574,8 +581,8 @@ func TestTorchServeStatus(t *testing.T) {
 		{name: "refresh of what is no key", port: auth.Management, request: "GET /token?type=x", authorization: "Bearer {API}", code: 400, says: "Token Authentication failed"},
 	} {
 		f.repel(t, a, keys)
-		if _, text := f.send(t, a, keys); !strings.Contains(text, `"type": "InvalidKeyException"`) {
-			t.Errorf("%s: %s", a.name, text)
+		if got := f.send(t, a, keys); !strings.Contains(got.text, `"type": "InvalidKeyException"`) {
+			t.Errorf("%s: %s", a.name, got.text)
 		}
 	}
 }
