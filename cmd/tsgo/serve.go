@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/config"
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -202,17 +203,17 @@ func paramNames() []string {
 
 // report writes what there is to know of a server that has started. The last line is TorchServe's, which scripts wait for.
 func (o *serveOptions) report(r server.Report) {
-	rows := [][]string{
-		{"inference", "http://" + r.Addrs.Inference, openTo(r.Addrs.Inference)},
-		{"management", "http://" + r.Addrs.Management, openTo(r.Addrs.Management)},
-	}
-	if r.Addrs.Metrics != "" {
-		rows = append(rows, []string{"metrics", "http://" + r.Addrs.Metrics + "/metrics", openTo(r.Addrs.Metrics)})
-	}
-	for _, calls := range [][2]string{{"gRPC inference", r.Addrs.GRPCInference}, {"gRPC management", r.Addrs.GRPCManagement}} {
-		if calls[1] != "" {
-			rows = append(rows, []string{calls[0], calls[1], openTo(calls[1])})
+	var rows [][]string
+	for _, e := range r.Endpoints {
+		url := e.URL
+		if e.API == api.Metrics {
+			url += "/metrics"
 		}
+		what := string(e.API)
+		if e.GRPC {
+			what = "gRPC " + what
+		}
+		rows = append(rows, []string{what, url, openTo(e, r)})
 	}
 	for _, m := range r.Models {
 		state := fmt.Sprintf("%d workers, loaded in %s", m.Workers, m.Took.Round(time.Millisecond))
@@ -226,10 +227,29 @@ func (o *serveOptions) report(r server.Report) {
 	}
 }
 
-// openTo says who can reach an address.
-func openTo(address string) string {
-	if strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "[::1]") {
-		return "open to this machine"
+// openTo says who can do what at an address.
+func openTo(e server.Endpoint, r server.Report) string {
+	who, with := "open to every machine that reaches it", []string{}
+	if e.Local {
+		who = "open to this machine"
 	}
-	return "open to every machine that reaches it, without a key"
+	if e.GRPC && e.Secure { // the others say so in their URL
+		with = append(with, "TLS")
+	}
+	if e.Mutual {
+		with = append(with, "a certificate")
+	}
+	if e.Key {
+		with = append(with, fmt.Sprintf("the %s key in %s", e.API, r.KeyFile))
+	}
+	if len(with) > 0 {
+		who += ", with " + strings.Join(with, " and ")
+	}
+	if !e.Local && !e.Key && !e.Mutual {
+		who += ", without a key"
+	}
+	if e.API == api.Management && !r.ModelAPI {
+		who += "; models cannot be registered (--enable-model-api)"
+	}
+	return who
 }

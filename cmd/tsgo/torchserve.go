@@ -42,12 +42,8 @@ func (t *torchserve) define(cmd *cobra.Command) {
 		f.String(name, "", help)
 		f.Lookup(name).Hidden = true
 	}
-	for name, help := range map[string]string{
-		"no-config-snapshots": "nothing: no snapshots are written", "disable-token-auth": "nothing: no address asks for a token yet",
-	} {
-		f.Bool(name, false, help)
-		f.Lookup(name).Hidden = true
-	}
+	f.Bool("no-config-snapshots", false, "nothing: no snapshots are written")
+	f.Lookup("no-config-snapshots").Hidden = true
 	short := map[string]string{"ncs": "no-config-snapshots", "ppath": "plugins-path", "dt": "disable-token-auth"}
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if long, ok := short[name]; ok {

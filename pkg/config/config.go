@@ -45,10 +45,10 @@ const prefix = "TSGO_"
 
 // Table returns the settings that have a flag, in the order in which help shows them.
 func Table() []Setting {
-	return []Setting{
-		own("inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference }, "80")),
-		own("management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management }, "8081")),
-		own("metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics }, "8082")),
+	return append([]Setting{
+		own("inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference }, "80", "443")),
+		own("management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management }, "8081", "8444")),
+		own("metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics }, "8082", "8445")),
 		own("grpc_inference_address", "127.0.0.1", "where predictions and explanations are answered over gRPC, HOST or HOST:PORT; none: nowhere", grpcAddress("7070", func(o *server.Options) *string { return &o.GRPCInference })),
 		own("grpc_management_address", "127.0.0.1", "where models are registered and scaled over gRPC, HOST or HOST:PORT; none: nowhere", grpcAddress("7071", func(o *server.Options) *string { return &o.GRPCManagement })),
 		added("port_offset", "0", "added to the ports", integer(func(o *server.Options) *int { return &o.PortOffset }, 0)),
@@ -62,20 +62,19 @@ func Table() []Setting {
 		added("drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })),
 		own("max_request_size", "6553500", "bytes of a request's body at most", size(func(c *Config) *int64 { return &c.Server.MaxBody })),
 		own("default_service_handler", "", "handler of a model that names none", text(func(c *Config) *string { return &c.Server.Handler })),
-		toggle(own("enable_model_api", "true", "whether models can be registered and unregistered", boolean(func(c *Config) *bool { return &c.Server.ModelAPI }))),
 		toggle(own("enable_metrics_api", "true", "whether there is a metrics address", boolean(func(c *Config) *bool { return &c.Server.MetricsAPI }))),
 		own("allowed_urls", "", "regular expressions, separated by commas, of the URLs that models may be registered from; empty: none outside the store", patterns),
 		own("cors_allowed_origin", "", "Access-Control-Allow-Origin of every answer", header("Access-Control-Allow-Origin")),
 		own("cors_allowed_methods", "", "Access-Control-Allow-Methods of every answer", header("Access-Control-Allow-Methods")),
 		own("cors_allowed_headers", "", "Access-Control-Allow-Headers of every answer", header("Access-Control-Allow-Headers")),
-	}
+	}, security()...)
 }
 
 // own returns a setting of TorchServe's with a flag and a variable.
 func own(key, byDefault, help string, set setter) Setting {
 	return Setting{
 		Key: key, Default: byDefault, Help: help, set: set, state: Used,
-		flag: strings.ReplaceAll(key, "_", "-"), env: prefix + strings.ToUpper(key), torchserve: "TS_" + strings.ToUpper(key),
+		flag: strings.ReplaceAll(key, "_", "-"), env: prefix + strings.ToUpper(key), torchserve: variableOf(key),
 	}
 }
 
@@ -118,8 +117,9 @@ func Unknown(environ []string, others ...string) []string {
 	return wrong
 }
 
-// address reads http://HOST:PORT, HOST:PORT, or, as TorchServe does, http://HOST, which leaves the port to be implied.
-func address(field func(*server.Options) *string, implied string) setter {
+// address reads http://HOST:PORT, HOST:PORT, or https://HOST:PORT for TLS; and, as TorchServe does, http://HOST and
+// https://HOST, which leave the port to be implied.
+func address(field func(*server.Options) *string, plain, secure string) setter {
 	return func(c *Config, value string) error {
 		text := value
 		if !strings.Contains(text, "://") {
@@ -129,10 +129,10 @@ func address(field func(*server.Options) *string, implied string) setter {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", fault.Invalid, err)
-		case u.Scheme != "http":
-			return fmt.Errorf("%w: %q: want http://HOST:PORT; TLS and Unix sockets are for a proxy before it", fault.Invalid, value)
+		case u.Scheme != "http" && u.Scheme != "https":
+			return fmt.Errorf("%w: %q: want http://HOST:PORT, or https:// for TLS; Unix sockets are for a proxy before it", fault.Invalid, value)
 		case u.Port() == "" && u.Hostname() != "" && text == value && !strings.HasSuffix(u.Host, ":"):
-			u.Host += ":" + implied
+			u.Host += ":" + map[string]string{"http": plain, "https": secure}[u.Scheme]
 		}
 		switch {
 		case u.Host == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
@@ -142,6 +142,9 @@ func address(field func(*server.Options) *string, implied string) setter {
 			return err
 		}
 		*field(&c.Server) = u.Host
+		if u.Scheme == "https" {
+			*field(&c.Server) = "https://" + u.Host
+		}
 		return nil
 	}
 }
@@ -154,20 +157,21 @@ func grpcAddress(example string, field func(*server.Options) *string) setter {
 			return nil
 		}
 		host, port, err := net.SplitHostPort(value)
-		alone := err != nil
-		if alone { // an address of IPv6 may have its brackets or not
+		named := err == nil
+		if !named { // an address of IPv6 may have its brackets or not
 			host = strings.TrimSuffix(strings.TrimPrefix(value, "["), "]")
 		}
-		if alone && host == "" || strings.ContainsAny(host, "/[]@ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
+		if !named && host == "" || strings.ContainsAny(host, "/[]@ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
 			return fmt.Errorf("%w: %q: want HOST or HOST:PORT, as in 127.0.0.1:%s, or none", fault.Invalid, value, example)
 		}
-		if alone {
-			*field(&c.Server) = host
-			return nil
+		if named {
+			if _, err := portNumber(port, value); err != nil {
+				return err
+			}
+			host = net.JoinHostPort(host, port)
 		}
-		n, err := portNumber(port, value)
-		*field(&c.Server) = net.JoinHostPort(host, strconv.Itoa(n))
-		return err
+		*field(&c.Server) = host
+		return nil
 	}
 }
 

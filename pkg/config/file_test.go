@@ -51,9 +51,9 @@ func effects() map[string]effect {
 	type c = *config.Config
 	used, later := config.Used, config.Pending
 	all := map[string]effect{
-		"inference_address":  {state: used, value: "http://0.0.0.0", check: func(c c) bool { return c.Server.Inference == "0.0.0.0:80" }, bad: "https://0.0.0.0:8443"},
+		"inference_address":  {state: used, value: "http://0.0.0.0", check: func(c c) bool { return c.Server.Inference == "0.0.0.0:80" }, bad: "ftp://0.0.0.0:8443"},
 		"management_address": {state: used, value: "HTTP://0.0.0.0", check: func(c c) bool { return c.Server.Management == "0.0.0.0:8081" }, bad: "unix:/tmp/socket"},
-		"metrics_address":    {state: used, value: "http://0.0.0.0", check: func(c c) bool { return c.Server.Metrics == "0.0.0.0:8082" }, bad: "nowhere"},
+		"metrics_address":    {state: used, value: "https://0.0.0.0", check: func(c c) bool { return c.Server.Metrics == "https://0.0.0.0:8445" }, bad: "nowhere"},
 		"model_store": {state: used, value: "/models", check: func(c c) bool {
 			return c.Store == config.Place{"/models", "config.properties:1"} || c.Store == config.Place{"/models", "TS_MODEL_STORE"}
 		}},
@@ -77,7 +77,7 @@ func effects() map[string]effect {
 		"cors_allowed_origin":       {state: used, value: "https://a", check: func(c c) bool { return c.Server.Header["Access-Control-Allow-Origin"] == "https://a" }},
 		"cors_allowed_methods":      {state: used, value: "GET, PUT", check: func(c c) bool { return c.Server.Header["Access-Control-Allow-Methods"] == "GET, PUT" }},
 		"cors_allowed_headers":      {state: used, value: "X-A", check: func(c c) bool { return c.Server.Header["Access-Control-Allow-Headers"] == "X-A" }},
-		"enable_model_api":          {state: used, value: "false", check: func(c c) bool { return !c.Server.ModelAPI }, bad: "no"},
+		"enable_model_api":          {state: used, value: "false", check: func(c c) bool { return !c.Server.ModelAPI && !c.Server.LocalModelAPI }, bad: "no"},
 		"enable_metrics_api":        {state: used, value: "FALSE", check: func(c c) bool { return !c.Server.MetricsAPI }, bad: "no"},
 
 		"grpc_inference_address":                      {state: used, value: "0.0.0.0", check: func(c c) bool { return c.Server.GRPCInference == "0.0.0.0:7070" }, bad: "http://h:1"},
@@ -88,16 +88,16 @@ func effects() map[string]effect {
 		"grpc_management_max_connection_age_ms":       {state: later, value: "1500", check: func(c c) bool { return c.Later.GRPCManagement.Age == 1500*time.Millisecond }, bad: "1s"},
 		"grpc_inference_max_connection_age_grace_ms":  {state: later, value: "1500", check: func(c c) bool { return c.Later.GRPCInference.AgeGrace == 1500*time.Millisecond }, bad: "x"},
 		"grpc_management_max_connection_age_grace_ms": {state: later, value: "9223372036854775807", check: func(c c) bool { return c.Later.GRPCManagement.AgeGrace == 0 }, bad: "9223372036854775808"},
-		"enable_grpc_ssl":                             {state: later, value: "true", check: func(c c) bool { return c.Later.GRPCTLS }, bad: "1"},
+		"enable_grpc_ssl":                             {state: used, value: "true", check: func(c c) bool { return c.Server.GRPCTLS }, bad: "1"},
 		"ts_open_inference_protocol":                  {value: "oip"},
 		"max_response_size":                           {state: later, value: "655350000", check: func(c c) bool { return c.Later.MaxResponse == 655350000 }, bad: "0"},
-		"keystore":                                    {state: later, value: "keystore.p12", check: func(c c) bool { return c.Later.TLS.Keystore == "keystore.p12" }},
-		"keystore_pass":                               {state: later, value: "sesame", check: func(c c) bool { return c.Later.TLS.KeystorePass == "sesame" }},
-		"keystore_type":                               {state: later, value: "JKS", check: func(c c) bool { return c.Later.TLS.KeystoreType == "JKS" }},
-		"certificate_file":                            {state: later, value: "mycert.pem", check: func(c c) bool { return c.Later.TLS.Certificate == "mycert.pem" }},
-		"private_key_file":                            {state: later, value: "mykey.key", check: func(c c) bool { return c.Later.TLS.PrivateKey == "mykey.key" }},
-		"disable_token_authorization":                 {state: later, value: "true", check: func(c c) bool { return c.Later.NoTokens }, bad: "yes"},
-		"token_expiration_min":                        {state: later, value: "0.5", check: func(c c) bool { return c.Later.TokenExpiration == 30*time.Second }, bad: "NaN"},
+		"keystore":                                    {state: used, value: "keystore.p12", check: func(c c) bool { return c.Server.TLS.Keystore == "keystore.p12" }},
+		"keystore_pass":                               {state: used, value: "sesame", check: func(c c) bool { return c.Server.TLS.KeystorePass == "sesame" }},
+		"keystore_type":                               {state: used, value: "JKS", check: func(c c) bool { return c.Server.TLS.KeystoreType == "JKS" }},
+		"certificate_file":                            {state: used, value: "mycert.pem", check: func(c c) bool { return c.Server.TLS.Certificate == "mycert.pem" }},
+		"private_key_file":                            {state: used, value: "mykey.key", check: func(c c) bool { return c.Server.TLS.Key == "mykey.key" }},
+		"disable_token_authorization":                 {state: used, value: "true", check: func(c c) bool { return c.Server.Keys.Need == server.NeedNever }, bad: "yes"},
+		"token_expiration_min":                        {state: used, value: "0.5", check: func(c c) bool { return c.Server.Keys.Life == 30*time.Second }, bad: "NaN"},
 		"disable_system_metrics":                      {state: used, value: "true", check: func(c c) bool { return c.Server.NoSystemMetrics }, bad: "yes"},
 		"ts_header_key_sequence_id":                   {state: later, value: "x-id", check: func(c c) bool { return c.Later.Sequence.ID == "x-id" }},
 		"ts_header_key_sequence_start":                {state: later, value: "x-start", check: func(c c) bool { return c.Later.Sequence.Start == "x-start" }},
@@ -206,7 +206,7 @@ func TestFileKeys(t *testing.T) {
 	}
 	all := effects()
 	for _, v := range c.Values {
-		if _, ok := all[v.Key]; !ok && !slices.Contains([]string{"port_offset", "threads", "drain"}, v.Key) {
+		if _, ok := all[v.Key]; !ok && !slices.Contains([]string{"port_offset", "threads", "drain", "key_file", "token_failure_status", "client_ca_file"}, v.Key) {
 			t.Errorf("nothing tests %s in a file", v.Key)
 		}
 		delete(all, v.Key)

@@ -15,19 +15,12 @@ import (
 // Later is what settings say that nothing in tsgo acts upon yet.
 type Later struct {
 	GRPCInference, GRPCManagement GRPC
-	GRPCTLS                       bool
-	TLS                           TLS
-	NoTokens                      bool
-	TokenExpiration               time.Duration
 	MaxResponse                   int64 // bytes
 	Sequence                      Sequence
 }
 
 // GRPC is how long a connection of a gRPC port lives.
 type GRPC struct{ Age, AgeGrace time.Duration } // 0: no limit
-
-// TLS is where keys and certificates lie.
-type TLS struct{ Keystore, KeystorePass, KeystoreType, Certificate, PrivateKey string }
 
 // Sequence is the headers of requests that belong together.
 type Sequence struct{ ID, Start, End string }
@@ -88,16 +81,7 @@ func switches() []Setting {
 
 // pending are the settings that nothing acts upon yet.
 func pending() []Setting {
-	secret := inFile(Pending, "keystore_pass", "changeit", "TLS is not served yet", text(func(c *Config) *string { return &c.Later.TLS.KeystorePass }))
-	secret.secret = true
 	return []Setting{
-		inFile(Pending, "keystore", "", "TLS is not served yet", text(func(c *Config) *string { return &c.Later.TLS.Keystore })),
-		secret,
-		inFile(Pending, "keystore_type", "PKCS12", "TLS is not served yet", text(func(c *Config) *string { return &c.Later.TLS.KeystoreType })),
-		inFile(Pending, "certificate_file", "", "TLS is not served yet", text(func(c *Config) *string { return &c.Later.TLS.Certificate })),
-		inFile(Pending, "private_key_file", "", "TLS is not served yet", text(func(c *Config) *string { return &c.Later.TLS.PrivateKey })),
-		flagged(inFile(Pending, "disable_token_authorization", "false", "no address asks for a token yet", boolean(func(c *Config) *bool { return &c.Later.NoTokens })), "disable-token-auth"),
-		inFile(Pending, "token_expiration_min", "60", "no address asks for a token yet", tokenMinutes),
 		inFile(Pending, "max_response_size", "6553500", "an answer may have any size yet", size(func(c *Config) *int64 { return &c.Later.MaxResponse })),
 		inFile(Pending, "ts_header_key_sequence_id", "ts_request_sequence_id", sequences, text(func(c *Config) *string { return &c.Later.Sequence.ID })),
 		inFile(Pending, "ts_header_key_sequence_start", "ts_request_sequence_start", sequences, text(func(c *Config) *string { return &c.Later.Sequence.Start })),
@@ -110,7 +94,6 @@ const sequences = "requests that belong together are answered one by one yet"
 // ports are the settings of gRPC that have no flag.
 func ports() []Setting {
 	all := []Setting{
-		inFile(Pending, "enable_grpc_ssl", "false", "TLS is not served yet", boolean(func(c *Config) *bool { return &c.Later.GRPCTLS })),
 		nothing("ts_open_inference_protocol", "the Open Inference Protocol is always served"),
 	}
 	const why = "a gRPC connection may live as long as its caller wants yet"
@@ -184,15 +167,6 @@ func observing() []Setting {
 		only(nothing("system_metrics_cmd", "the host's load is read without a command")),
 		only(nothing("metric_time_interval", page)),
 	}
-}
-
-func tokenMinutes(c *Config, value string) error {
-	minutes, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(minutes > 0 && minutes < float64(math.MaxInt64/time.Minute)) {
-		return fmt.Errorf("%w: %q: want minutes, more than 0", fault.Invalid, value)
-	}
-	c.Later.TokenExpiration = time.Duration(minutes * float64(time.Minute))
-	return nil
 }
 
 // age reads milliseconds. What a duration cannot hold is no limit: TorchServe's default is as long.

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tsgo/tsgo/pkg/auth"
+	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
@@ -27,8 +30,9 @@ import (
 // Options say what is served, where and how. [Run] fills in no defaults but those that are named here; package config has
 // the defaults of the command.
 type Options struct {
-	Inference, Management, Metrics string // addresses, HOST:PORT; port 0 takes any
-	GRPCInference, GRPCManagement  string // likewise; "": there is none
+	Inference, Management, Metrics string // addresses, HOST:PORT, or https:// and that for TLS; port 0 takes any
+	GRPCInference, GRPCManagement  string // HOST:PORT; "": there is none
+	GRPCTLS                        bool   // these have TLS
 	PortOffset                     int    // added to the ports that are not 0
 
 	Store    *store.Store
@@ -52,11 +56,15 @@ type Options struct {
 
 	MaxBody         int64 // bytes; 0: no limit
 	Header          map[string]string
-	ModelAPI        bool
+	ModelAPI        bool // models can be registered and unregistered
+	LocalModelAPI   bool // they can while management is reached from this machine alone
 	MetricsAPI      bool
 	NoSystemMetrics bool // leave the host's load out of the metrics
 	AllowedURLs     []*regexp.Regexp
 	Params          []string // the names of the parameters that handlers take, for the inference API
+
+	Keys Keys                // of the callers
+	TLS  certificate.Options // of the addresses with TLS; Hosts and Log are filled in
 
 	Version string       // of the program, for metrics and the API's documents
 	Log     *slog.Logger // nil: silent
@@ -75,9 +83,12 @@ type Addrs struct{ Inference, Management, Metrics, GRPCInference, GRPCManagement
 
 // Report is what there is to say of a server that has started.
 type Report struct {
-	Addrs  Addrs
-	Models []Loaded
-	Cores  int
+	Addrs     Addrs
+	Endpoints []Endpoint // inference, management, metrics, and those of gRPC
+	KeyFile   string     // where the callers' keys are; "": they need none
+	ModelAPI  bool       // models can be registered and unregistered
+	Models    []Loaded
+	Cores     int
 }
 
 // Loaded is a model that was to be served from the start.
@@ -96,6 +107,11 @@ type Server struct {
 	metrics *metric.Set
 	gate    *engine.Gate
 	loaded  []Loaded
+
+	keys        *auth.Keys          // nil: callers need none
+	certificate *certificate.Source // nil: nothing speaks TLS
+	modelAPI    bool
+	endpoints   []Endpoint
 
 	listeners []*listener
 	addrs     Addrs
@@ -149,7 +165,11 @@ func (s *Server) Start() {
 	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics,
 		"grpc_inference", s.addrs.GRPCInference, "grpc_management", s.addrs.GRPCManagement)
 	if s.opts.Started != nil {
-		s.opts.Started(Report{Addrs: s.addrs, Models: s.loaded, Cores: s.opts.Cores})
+		r := Report{Addrs: s.addrs, Endpoints: s.endpoints, ModelAPI: s.modelAPI, Models: s.loaded, Cores: s.opts.Cores}
+		if s.keys != nil {
+			r.KeyFile = s.keys.Path()
+		}
+		s.opts.Started(r)
 	}
 }
 
@@ -228,6 +248,7 @@ type listener struct {
 	server answerer
 	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended  chan struct{} // closed when it serves no longer
+	tls    *tls.Config   // nil: it speaks no TLS
 	serves bool
 
 	mu    sync.Mutex                  // guards what follows
