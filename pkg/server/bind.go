@@ -120,11 +120,18 @@ func holder(ctx context.Context, address string) string {
 }
 
 // patient gives up on a body that sends nothing for Options.BodyTimeout: a slow sender keeps its connection as long as it
-// sends.
+// sends. A body that nobody reads to its end, because the request is refused say, has that long for what net/http reads of
+// it before it answers.
 func (s *Server) patient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &patientBody{r.Body, http.NewResponseController(w), s.opts.BodyTimeout}
+			body := &patientBody{ReadCloser: r.Body, control: http.NewResponseController(w), wait: s.opts.BodyTimeout}
+			r.Body = body
+			defer func() {
+				if !body.ended {
+					_ = body.control.SetReadDeadline(time.Now().Add(body.wait)) // of a connection that has gone there is none
+				}
+			}()
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -135,6 +142,7 @@ type patientBody struct {
 
 	control *http.ResponseController
 	wait    time.Duration
+	ended   bool
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
@@ -143,6 +151,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) { // what comes after the body has the server's own limits; a body that is late has no after
+		b.ended = true
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 	return n, err //nolint:wrapcheck // io.EOF among them
