@@ -145,9 +145,10 @@ func handler(m *models) http.Handler {
 	})
 }
 
-// ask sends one request; headers are "Name: value".
-func ask(t *testing.T, h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+// ask sends one request, "METHOD TARGET"; headers are "Name: value".
+func ask(t *testing.T, h http.Handler, request, body string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
+	method, target, _ := strings.Cut(request, " ")
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 	for _, line := range headers {
 		name, value, _ := strings.Cut(line, ": ")

@@ -32,7 +32,7 @@ func TestInstances(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := &models{}
-			w := ask(t, handler(m), http.MethodPost, "/v1/models/"+tt.path, tt.body, "Content-Type: "+tt.contentType, "Explain: True", "Authorization: secret", "X-Mine: 1")
+			w := ask(t, handler(m), "POST /v1/models/"+tt.path, tt.body, "Content-Type: "+tt.contentType, "Explain: True", "Authorization: secret", "X-Mine: 1")
 			if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
 				t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 			}
@@ -54,7 +54,7 @@ func TestInstances(t *testing.T) {
 func TestFileAlone(t *testing.T) {
 	t.Parallel()
 	m := &models{}
-	w := ask(t, handler(m), http.MethodPut, "/v1/models/picture:explain", "PNG")
+	w := ask(t, handler(m), "PUT /v1/models/picture:explain", "PNG")
 	if w.Code != http.StatusOK || w.Body.String() != "\xffPNG" || w.Header().Get("Content-Type") != "image/png" || w.Header().Get("X-Exact") != "yes" {
 		t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
 	}

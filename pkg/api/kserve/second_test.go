@@ -89,7 +89,7 @@ func TestTensors(t *testing.T) {
 			if tt.data == "" && !strings.Contains(tt.text, "binary_data_size") {
 				header = "X-None: 1"
 			}
-			w := ask(t, handler(&models{}), http.MethodPost, "/v2/models/"+tt.path, body, header)
+			w := ask(t, handler(&models{}), "POST /v2/models/"+tt.path, body, header)
 			want, text := tt.want+`,"outputs":`+tt.outputs, w.Body.String()
 			if at := strings.LastIndexByte(want, ']'); at >= 0 { // behind the JSON comes the data
 				want = want[:at+1] + "}" + want[at+1:]
@@ -118,7 +118,7 @@ func TestDatatypes(t *testing.T) {
 		t.Run(datatype, func(t *testing.T) {
 			t.Parallel()
 			h := handler(&models{})
-			one := ask(t, h, http.MethodPost, "/v2/models/m/infer", fmt.Sprintf(
+			one := ask(t, h, "POST /v2/models/m/infer", fmt.Sprintf(
 				`{"inputs":[{"name":"x","shape":[2,1],"datatype":%q,"data":[[%s]]}],"outputs":[{"name":"x","parameters":{"binary_data":true}}]}`,
 				datatype, strings.Replace(values, ",", "],[", 1)))
 			n, err := strconv.Atoi(one.Header().Get(lengthHeader))
@@ -127,7 +127,7 @@ func TestDatatypes(t *testing.T) {
 			}
 			data := one.Body.String()[n:]
 			body, header := binary(fmt.Sprintf(`{"inputs":[{"name":"x","shape":[2,1],"datatype":%q,"parameters":{"binary_data_size":%d}}]}`, datatype, len(data)), data)
-			two := ask(t, h, http.MethodPost, "/v2/models/m/infer", body, header)
+			two := ask(t, h, "POST /v2/models/m/infer", body, header)
 			if want := fmt.Sprintf(`[{"name":"x","shape":[2,1],"datatype":%q,"data":[%s]}]`, datatype, values); !strings.Contains(two.Body.String(), want) {
 				t.Errorf("%d %s, want %s", two.Code, two.Body, want)
 			}
@@ -141,7 +141,7 @@ func TestWholeBody(t *testing.T) {
 		{"m", "application/octet-stream", "image", ""}, {"m", "Image/PNG; x=1", "image", "image/png"}, {"v2", "", "body", ""},
 	} {
 		m := &models{}
-		w := ask(t, handler(m), http.MethodPost, "/v2/models/"+tt.model+"/explain?target=3&x=1", "\xffPNG", lengthHeader+": 0", "Content-Type: "+tt.contentType)
+		w := ask(t, handler(m), "POST /v2/models/"+tt.model+"/explain?target=3&x=1", "\xffPNG", lengthHeader+": 0", "Content-Type: "+tt.contentType)
 		if w.Code != http.StatusBadRequest { // what the fake answers is no text
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
@@ -167,7 +167,7 @@ func TestParameters(t *testing.T) {
 		{"?method=query&target=1", `{"method":"body"}`, map[string]string{"method": "body", "target": "1"}},
 	} {
 		m := &models{}
-		w := ask(t, handler(m), http.MethodPost, "/v2/models/m/infer"+tt.query, `{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1]}],"parameters":`+tt.parameters+`}`)
+		w := ask(t, handler(m), "POST /v2/models/m/infer"+tt.query, `{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1]}],"parameters":`+tt.parameters+`}`)
 		if w.Code != http.StatusOK {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
@@ -182,7 +182,7 @@ func TestParameters(t *testing.T) {
 // of the question's has the request's.
 func TestAnswerHeader(t *testing.T) {
 	t.Parallel()
-	w := ask(t, handler(&models{}), http.MethodPost, "/v2/models/picture/infer", `{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1]}]}`)
+	w := ask(t, handler(&models{}), "POST /v2/models/picture/infer", `{"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1]}]}`)
 	var got struct{ ID string }
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			wantFailure(t, ask(t, handler(&models{}), http.MethodPost, "/v2/models/m/infer", tt.body, tt.headers...), tt.code, tt.says)
+			wantFailure(t, ask(t, handler(&models{}), "POST /v2/models/m/infer", tt.body, tt.headers...), tt.code, tt.says)
 		})
 	}
 }
