@@ -31,8 +31,9 @@ type Options struct {
 }
 
 // Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a caller without the key and a
-// body over the limit are refused, in this order; an error becomes a body with its status, a panic a failure of this request alone; and one access line is
-// written. An answer that fails after a part of it has gone out ends the connection, so that nobody takes it for a whole.
+// body over the limit are refused, in this order; an error becomes a body with its status, a panic a failure of this request
+// alone; and one access line is written. An answer that fails after a part of it has gone out ends the connection, so that
+// nobody takes it for a whole.
 func Wrap(next HandlerFunc, opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
