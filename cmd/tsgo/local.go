@@ -46,7 +46,9 @@ func (l *local) storeFlag(cmd *cobra.Command) {
 }
 
 // store returns the model store: the directories that are searched, in their order.
-func (l *local) store(s streams) *store.Store {
+func (l *local) store(s streams) *store.Store { return store.New(l.dirs(s)...) }
+
+func (l *local) dirs(s streams) []store.Dir {
 	var dirs []store.Dir
 	if l.modelStore != "" {
 		dirs = append(dirs, store.Dir{Path: l.modelStore, Origin: "--model-store", Required: true})
@@ -58,7 +60,7 @@ func (l *local) store(s streams) *store.Store {
 	if data := dataDir(s); data != "" {
 		dirs = append(dirs, store.Dir{Path: filepath.Join(data, "tsgo", "models"), Origin: "the user's data directory"})
 	}
-	return store.New(dirs...)
+	return dirs
 }
 
 // dataDir returns where the user's data are, by the system's custom; "" when that is not known.

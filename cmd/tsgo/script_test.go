@@ -78,12 +78,26 @@ func TestScript(t *testing.T) {
 			env.Setenv("TSGO_MODEL_STORE", filepath.Join(repository, "models"))
 			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Defer(func() { endBackground(env.Getenv("TMPDIR")) })
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": status, "server": engine.serve, "post": post, "blind": blind,
 		},
 	})
+}
+
+// endBackground ends the server that a script has left in the background.
+func endBackground(temp string) {
+	text, err := os.ReadFile(filepath.Join(temp, ".model_server.pid"))
+	if err != nil {
+		return // there is none
+	}
+	if pid, err := strconv.Atoi(string(text)); err == nil {
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
+	}
 }
 
 // status N COMMAND... runs a command and expects its exit status.
@@ -181,13 +195,11 @@ func (e *sharedEngine) serve(ts *testscript.TestScript, neg bool, args []string)
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
 		"--grpc-inference-address", "127.0.0.1:0", "--grpc-management-address", "127.0.0.1:0",
 	}, args[1:]...)))
-	opts := server.Options{
-		Store: store.New(store.Dir{Path: ts.MkAbs(args[0]), Origin: "the script"}), Handlers: builtin.Handlers(), Params: paramNames(),
-	}
-	ts.Check(config.Read(&opts, func(name string) (string, bool) {
-		f := flags.Lookup(name)
-		return f.Value.String(), f.Changed
-	}, ts.Getenv))
+	c, err := config.Read(config.Sources{Flag: (&serveOptions{flags: flags}).given, Env: ts.Getenv})
+	ts.Check(err)
+	opts := c.Server
+	opts.Store = store.New(store.Dir{Path: ts.MkAbs(args[0]), Origin: "the script"})
+	opts.Handlers, opts.Params = builtin.Handlers(), paramNames()
 	engine, err := e.start(context.Background())
 	ts.Check(err)
 	opts.Open = engine.Open

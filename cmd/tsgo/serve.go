@@ -10,12 +10,15 @@ import (
 
 	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/config"
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler/builtin"
 	"github.com/tsgo/tsgo/pkg/server"
+	"github.com/tsgo/tsgo/pkg/store"
 )
 
 type serveOptions struct {
@@ -23,9 +26,11 @@ type serveOptions struct {
 	streams
 	local
 
+	as        torchserve
 	logFormat string
 	accessLog bool
-	flag      func(name string) (value string, given bool)
+	flags     *pflag.FlagSet
+	more      []string // models named after the value of --models
 }
 
 func newServe(s streams, g *globals) *cobra.Command {
@@ -34,13 +39,30 @@ func newServe(s streams, g *globals) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve models on TorchServe's ports",
 		Long: `Serve the models of a store: predictions and explanations on 8080, management on 8081, metrics on 8082, and over gRPC
-on 7070 and 7071, as TorchServe does. On 8080 and 7070 KServe's protocols are answered too. Each setting is a flag, or the environment variable TSGO_ and its name, as in TSGO_INFERENCE_ADDRESS.
+on 7070 and 7071, as TorchServe does. On 8080 and 7070 KServe's protocols are answered too.
+
+Each setting is a flag, or the environment variable TSGO_ and its name, as in TSGO_INFERENCE_ADDRESS, or a line of
+TorchServe's config.properties. A flag counts more than a variable, that more than the file, that more than the default.
+The file is the one that TS_CONFIG_FILE names, or else --ts-config, or else config.properties in the working directory.
+Where it says enable_envvars_config=true, TorchServe's variables TS_ count more than everything else, as they do there.
+'tsgo config check' tells what each setting has, from where, and what it does.
+
+TorchServe's command line is taken as it is. With --start the server runs in the background and this command returns once
+it answers; its log is logs/ts_log.log, or in $LOG_LOCATION; --stop ends it. With --start or a file no models are served
+but those that are named, out of the model store that is named. --log-config, --plugins-path, --workflow-store and
+--no-config-snapshots do nothing.
 
 The first interrupt or SIGTERM lets requests end and stops; the second one ends the process.`,
 		Example: `  tsgo serve
   tsgo serve --models resnet-18,mnist --port-offset 100
+  tsgo serve --start --ts-config config.properties --model-store store --models all
   curl http://127.0.0.1:8080/predictions/mnist -T samples/digits/3.png`,
-		Args: usage(cobra.NoArgs),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("models") { // TorchServe's takes several
+				return nil
+			}
+			return usage(cobra.NoArgs)(cmd, args)
+		},
 	}
 	o.storeFlag(cmd)
 	cmd.Flags().StringVar(&o.library, "onnxruntime", "", "ONNX Runtime's shared library (default: $TSGO_ONNXRUNTIME, beside tsgo, the cache, the system's)")
@@ -48,32 +70,59 @@ The first interrupt or SIGTERM lets requests end and stops; the second one ends 
 	cmd.Flags().BoolVar(&o.accessLog, "access-log", true, "log one line for each request")
 	for _, setting := range config.Table() {
 		cmd.Flags().String(setting.Flag(), setting.Default, setting.Help)
+		if setting.Switch {
+			cmd.Flags().Lookup(setting.Flag()).NoOptDefVal = "true"
+		}
 	}
-	o.flag = func(name string) (string, bool) {
-		f := cmd.Flags().Lookup(name)
-		return f.Value.String(), f.Changed
+	o.as.define(cmd)
+	o.flags = cmd.Flags()
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o.more = args
+		return o.run(cmd.Context())
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) }
 	return cmd
 }
 
 func (o *serveOptions) run(ctx context.Context) error {
+	switch {
+	case o.as.version:
+		return (&versionOptions{globals: o.globals, streams: o.streams, local: o.local}).run(ctx)
+	case o.as.stop:
+		return o.end(ctx)
+	case o.as.start && !o.as.foreground:
+		return o.background(ctx)
+	case o.as.start:
+		release, err := claimPID(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	return o.serve(ctx)
+}
+
+func (o *serveOptions) serve(ctx context.Context) error {
 	log, err := o.serverLog()
 	if err != nil {
 		return err
 	}
-	opts := server.Options{
-		Store: o.store(o.streams), Handlers: builtin.Handlers(), Params: paramNames(), Version: buildVersion(),
-		Log: log, Started: o.report,
-	}
-	if o.accessLog {
-		opts.Access = log
-	}
-	for _, wrong := range config.Unknown(o.environ(), "TSGO_MODEL_STORE", "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN") {
+	for _, wrong := range config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN") {
 		log.Warn(wrong)
 	}
-	if err := config.Read(&opts, o.flag, o.env); err != nil {
+	file, err := configFile(o.streams, o.as.tsConfig)
+	if err != nil {
 		return err
+	}
+	c, err := config.Read(config.Sources{Flag: o.given, Env: o.env, File: file, TorchServe: o.as.start})
+	if err != nil {
+		return err
+	}
+	o.tellSettings(log, file, c)
+	opts := c.Server
+	opts.Store, opts.Handlers, opts.Params = o.storeOf(c, file), builtin.Handlers(), paramNames()
+	opts.Version, opts.Log, opts.Started = buildVersion(), log, o.report
+	if o.accessLog {
+		opts.Access = log
 	}
 	engine, err := o.start(ctx, o.streams, log)
 	if err != nil {
@@ -81,6 +130,51 @@ func (o *serveOptions) run(ctx context.Context) error {
 	}
 	opts.Open = engine.Open
 	return server.Run(ctx, opts)
+}
+
+// given returns the value of a flag, and whether it was given.
+func (o *serveOptions) given(name string) (string, bool) {
+	f := o.flags.Lookup(name)
+	if f == nil {
+		return "", false
+	}
+	value := f.Value.String()
+	if name == "models" && len(o.more) > 0 {
+		value += "," + strings.Join(o.more, ",")
+	}
+	return value, f.Changed
+}
+
+// storeOf returns the model store. As TorchServe, a server that is set up by a file or TorchServe's command line has the
+// one that is named.
+func (o *serveOptions) storeOf(c *config.Config, file *config.File) *store.Store {
+	switch {
+	case c.Store.Path == "":
+		return o.store(o.streams)
+	case file != nil || o.as.start:
+		return store.New(store.Dir{Path: c.Store.Path, Origin: c.Store.Origin, Required: true})
+	}
+	return o.store(o.streams)
+}
+
+// tellSettings logs what was said and does not do what it does in TorchServe, a line each.
+func (o *serveOptions) tellSettings(log *slog.Logger, file *config.File, c *config.Config) {
+	if file != nil {
+		log.Info("config file", "file", file.Name)
+	}
+	for _, note := range c.Notes {
+		log.Warn(note)
+	}
+	for _, v := range c.Values {
+		if !v.Given() || v.State == config.Used {
+			continue
+		}
+		level := slog.LevelWarn
+		if v.State == config.Nothing {
+			level = slog.LevelInfo
+		}
+		log.Log(context.Background(), level, v.Key+" does nothing", "from", v.Origin, "why", v.What)
+	}
 }
 
 // serverLog returns the logger of a server, with the time in each line.
@@ -109,17 +203,17 @@ func paramNames() []string {
 
 // report writes what there is to know of a server that has started. The last line is TorchServe's, which scripts wait for.
 func (o *serveOptions) report(r server.Report) {
-	rows := [][]string{
-		{"inference", "http://" + r.Addrs.Inference, openTo(r.Addrs.Inference)},
-		{"management", "http://" + r.Addrs.Management, openTo(r.Addrs.Management)},
-	}
-	if r.Addrs.Metrics != "" {
-		rows = append(rows, []string{"metrics", "http://" + r.Addrs.Metrics + "/metrics", openTo(r.Addrs.Metrics)})
-	}
-	for _, calls := range [][2]string{{"gRPC inference", r.Addrs.GRPCInference}, {"gRPC management", r.Addrs.GRPCManagement}} {
-		if calls[1] != "" {
-			rows = append(rows, []string{calls[0], calls[1], openTo(calls[1])})
+	var rows [][]string
+	for _, e := range r.Endpoints {
+		url := e.URL
+		if e.API == api.Metrics {
+			url += "/metrics"
 		}
+		what := string(e.API)
+		if e.GRPC {
+			what = "gRPC " + what
+		}
+		rows = append(rows, []string{what, url, openTo(e, r)})
 	}
 	for _, m := range r.Models {
 		state := fmt.Sprintf("%d workers, loaded in %s", m.Workers, m.Took.Round(time.Millisecond))
@@ -133,10 +227,29 @@ func (o *serveOptions) report(r server.Report) {
 	}
 }
 
-// openTo says who can reach an address.
-func openTo(address string) string {
-	if strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "[::1]") {
-		return "open to this machine"
+// openTo says who can do what at an address.
+func openTo(e server.Endpoint, r server.Report) string {
+	who, with := "open to every machine that reaches it", []string{}
+	if e.Local {
+		who = "open to this machine"
 	}
-	return "open to every machine that reaches it, without a key"
+	if e.GRPC && e.Secure { // the others say so in their URL
+		with = append(with, "TLS")
+	}
+	if e.Mutual {
+		with = append(with, "a certificate")
+	}
+	if e.Key {
+		with = append(with, fmt.Sprintf("the %s key in %s", e.API, r.KeyFile))
+	}
+	if len(with) > 0 {
+		who += ", with " + strings.Join(with, " and ")
+	}
+	if !e.Local && !e.Key && !e.Mutual {
+		who += ", without a key"
+	}
+	if e.API == api.Management && !r.ModelAPI {
+		who += "; models cannot be registered (--enable-model-api)"
+	}
+	return who
 }

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -23,13 +25,15 @@ type Options struct {
 	Observe func(status int)  // told the status of every answer; nil: nobody looks
 	Header  map[string]string // added to every answer that does not set them itself: CORS; an empty value adds nothing
 	MaxBody int64             // bytes; 0: no limit
+	Guard   *Guard            // who may ask; nil: everybody
 
 	Failure func(message string) any // how a failure stands in the body; nil: as in TorchServe's
 }
 
-// Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a body over the limit is
-// refused; an error becomes a body with its status, a panic a failure of this request alone; and one access line is
-// written. An answer that fails after a part of it has gone out ends the connection, so that nobody takes it for a whole.
+// Wrap makes a handler of next: each answer has a fresh request ID and is not to be cached; a caller without the key and a
+// body over the limit are refused, in this order; an error becomes a body with its status, a panic a failure of this request
+// alone; and one access line is written. An answer that fails after a part of it has gone out ends the connection, so that
+// nobody takes it for a whole.
 func Wrap(next HandlerFunc, opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -72,6 +76,12 @@ func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer calls next, with a limited body.
 func (h *wrapped) answer(w *recorder, r *http.Request) error {
+	if h.preflight(w, r) {
+		return nil
+	}
+	if err := h.Guard.Request(r); err != nil {
+		return err
+	}
 	if h.MaxBody > 0 {
 		if r.ContentLength > h.MaxBody {
 			return fmt.Errorf("%w: the body has %d bytes, at most %d are taken", fault.TooLarge, r.ContentLength, h.MaxBody)
@@ -94,7 +104,23 @@ func (h *wrapped) finish(w *recorder, r *http.Request, start time.Time) {
 
 // accessLine is TorchServe's: the caller, the request's first line, the status, the milliseconds.
 func accessLine(r *http.Request, status int, took time.Duration) string {
-	return fmt.Sprintf("/%s %s %d %d", r.RemoteAddr, strconv.Quote(r.Method+" "+r.RequestURI+" "+r.Proto), status, took.Milliseconds())
+	return fmt.Sprintf("/%s %s %d %d", r.RemoteAddr, strconv.Quote(r.Method+" "+discreet(r.RequestURI)+" "+r.Proto), status, took.Milliseconds())
+}
+
+// What a URL in a query may hold that is nobody else's: a password before its host, and a signature behind its path. Its
+// characters may be escaped.
+var (
+	credentials = regexp.MustCompile(`(?i)((?::|%3a)(?:/|%2f){2})[^&;\s]*(?:@|%40)`)
+	signature   = regexp.MustCompile(`(?i)((?::|%3a)(?:/|%2f){2}[^&;\s]*?(?:\?|%3f))[^&;\s]+`)
+)
+
+// discreet returns a request's target as it may be logged.
+func discreet(target string) string {
+	path, query, found := strings.Cut(target, "?")
+	if !found || !strings.ContainsAny(query, "@?%") {
+		return target
+	}
+	return path + "?" + signature.ReplaceAllString(credentials.ReplaceAllString(query, "$1***@"), "$1***")
 }
 
 // retryAfter is how many seconds an overloaded server asks its callers to wait.
@@ -104,23 +130,23 @@ const retryAfter = "1"
 func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 	kind, id := fault.Of(err), RequestID(r.Context())
 	if kind == fault.Internal {
-		h.Log.Error("request failed", "request", id, "method", r.Method, "uri", r.RequestURI, "err", err)
+		h.Log.Error("request failed", "request", id, "method", r.Method, "uri", discreet(r.RequestURI), "err", err)
 	}
 	if w.code != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	header := w.Header()
+	header, s := w.Header(), statusOf(kind)
 	header.Del("Content-Encoding") // of the answer that is not given
-	switch kind {
-	case fault.Unavailable:
+	switch {
+	case kind == fault.Unavailable:
 		header.Set("Retry-After", retryAfter)
-	case fault.Unauthorized:
+	case kind == fault.Unauthorized && h.Guard != nil && h.Guard.TorchServe:
+		s.http = http.StatusBadRequest
+	case kind == fault.Unauthorized:
 		header.Set("WWW-Authenticate", "Bearer")
-	case fault.TooLarge:
+	case kind == fault.TooLarge:
 		header.Set("Connection", "close") // rather than read what is left of a body
-	default:
 	}
-	s := statusOf(kind)
 	var told any = body{Code: s.http, Type: s.name, Message: message(err, id)}
 	if h.Failure != nil {
 		told = h.Failure(message(err, id))

@@ -1,5 +1,5 @@
-// Package config reads how a server is to be set up, from flags and environment, into server.Options. Each setting is one
-// row of a table, with TorchServe's name where TorchServe has it.
+// Package config reads how a server is to be set up, from flags, environment and a file, into server.Options. Each setting is
+// one row of a table, with TorchServe's name where TorchServe has it.
 package config
 
 import (
@@ -20,72 +20,91 @@ import (
 
 // Setting is one row of the table of settings.
 type Setting struct {
-	Key     string // TorchServe's, or in its manner
+	Key     string // in a file: TorchServe's, or in its manner
 	Default string
-	Help    string
+	Help    string // what it does, or why it does nothing
+	Switch  bool   // its values are true and false: the flag alone is true
 
-	set func(o *server.Options, value string) error
+	flag, env  string // "": it has none
+	torchserve string // TorchServe's variable for it; "": it has none
+	state      State  // what becomes of a value that is right
+	secret     bool   // the value is not shown
+	set        setter // nil: any value is right
 }
 
+// setter takes a value.
+type setter = func(c *Config, value string) error
+
 // Flag returns the setting's flag, without the dashes.
-func (s Setting) Flag() string { return strings.ReplaceAll(s.Key, "_", "-") }
+func (s Setting) Flag() string { return s.flag }
 
 // Env returns the setting's environment variable.
-func (s Setting) Env() string { return prefix + strings.ToUpper(s.Key) }
+func (s Setting) Env() string { return s.env }
 
 const prefix = "TSGO_"
 
-// Table returns the settings, in the order in which help shows them.
+// Table returns the settings that have a flag, in the order in which help shows them.
 func Table() []Setting {
-	return []Setting{
-		{"inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference })},
-		{"management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management })},
-		{"metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics })},
-		{"grpc_inference_address", "127.0.0.1:7070", "where predictions and explanations are answered over gRPC; none: nowhere", grpcAddress("7070", func(o *server.Options) *string { return &o.GRPCInference })},
-		{"grpc_management_address", "127.0.0.1:7071", "where models are registered and scaled over gRPC; none: nowhere", grpcAddress("7071", func(o *server.Options) *string { return &o.GRPCManagement })},
-		{"port_offset", "0", "added to the ports", integer(func(o *server.Options) *int { return &o.PortOffset }, 0)},
-		{"models", "all", "what is served from the start: all, none, or names, paths and name=path, separated by commas", models},
-		{"default_workers_per_model", "0", "workers of a model that says none; 0: one for each core at the start, and none when it is registered", integer(func(o *server.Options) *int { return &o.Workers }, 0)},
-		{"threads", "0", "threads of one run of a network; 0: the cores, shared among the model's workers", integer(func(o *server.Options) *int { return &o.Threads }, 0)},
-		{"job_queue_size", "100", "requests of a model that wait at most", integer(func(o *server.Options) *int { return &o.Queue }, 1)},
-		{"default_response_timeout", "120", "seconds that a batch may run", seconds(func(o *server.Options) *time.Duration { return &o.ResponseTimeout })},
-		{"default_startup_timeout", "120", "seconds that a model may take to load", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout })},
-		{"unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })},
-		{"drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })},
-		{"max_request_size", "6553500", "bytes of a request's body at most", size},
-		{"enable_model_api", "true", "whether models can be registered and unregistered", boolean(func(o *server.Options) *bool { return &o.ModelAPI })},
-		{"enable_metrics_api", "true", "whether there is a metrics address", boolean(func(o *server.Options) *bool { return &o.MetricsAPI })},
-		{"allowed_urls", "", "regular expressions, separated by commas, of the URLs that models may be registered from; empty: none outside the store", patterns},
-		{"cors_allowed_origin", "", "Access-Control-Allow-Origin of every answer", header("Access-Control-Allow-Origin")},
-		{"cors_allowed_methods", "", "Access-Control-Allow-Methods of every answer", header("Access-Control-Allow-Methods")},
-		{"cors_allowed_headers", "", "Access-Control-Allow-Headers of every answer", header("Access-Control-Allow-Headers")},
+	return append([]Setting{
+		own("inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference }, "80", "443")),
+		own("management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management }, "8081", "8444")),
+		own("metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics }, "8082", "8445")),
+		own("grpc_inference_address", "127.0.0.1", "where predictions and explanations are answered over gRPC, HOST or HOST:PORT; none: nowhere", grpcAddress("7070", func(o *server.Options) *string { return &o.GRPCInference })),
+		own("grpc_management_address", "127.0.0.1", "where models are registered and scaled over gRPC, HOST or HOST:PORT; none: nowhere", grpcAddress("7071", func(o *server.Options) *string { return &o.GRPCManagement })),
+		added("port_offset", "0", "added to the ports", integer(func(o *server.Options) *int { return &o.PortOffset }, 0)),
+		listed("load_models", "all", "what is served from the start: all, none, or names, paths and name=path, separated by commas; in a config file, load_models"),
+		own("default_workers_per_model", "0", "workers of a model that says none; 0: one for each core at the start, and none when it is registered", integer(func(o *server.Options) *int { return &o.Workers }, 0)),
+		added("threads", "0", "threads of one run of a network; 0: the cores, shared among the model's workers", integer(func(o *server.Options) *int { return &o.Threads }, 0)),
+		own("job_queue_size", "100", "requests of a model that wait at most", integer(func(o *server.Options) *int { return &o.Queue }, 1)),
+		own("default_response_timeout", "120", "seconds that a batch may run", seconds(func(o *server.Options) *time.Duration { return &o.ResponseTimeout })),
+		own("default_startup_timeout", "120", "seconds that a model may take to load", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout })),
+		own("unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })),
+		added("drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })),
+		own("max_request_size", "6553500", "bytes of a request's body at most", size(func(c *Config) *int64 { return &c.Server.MaxBody })),
+		own("default_service_handler", "", "handler of a model that names none", text(func(c *Config) *string { return &c.Server.Handler })),
+		toggle(own("enable_metrics_api", "true", "whether there is a metrics address", boolean(func(c *Config) *bool { return &c.Server.MetricsAPI }))),
+		own("allowed_urls", "", "regular expressions, separated by commas, of the URLs that models may be registered from; empty: none outside the store", patterns),
+		own("cors_allowed_origin", "", "Access-Control-Allow-Origin of every answer", header("Access-Control-Allow-Origin")),
+		own("cors_allowed_methods", "", "Access-Control-Allow-Methods of every answer", header("Access-Control-Allow-Methods")),
+		own("cors_allowed_headers", "", "Access-Control-Allow-Headers of every answer", header("Access-Control-Allow-Headers")),
+	}, security()...)
+}
+
+// own returns a setting of TorchServe's with a flag and a variable.
+func own(key, byDefault, help string, set setter) Setting {
+	return Setting{
+		Key: key, Default: byDefault, Help: help, set: set, state: Used,
+		flag: strings.ReplaceAll(key, "_", "-"), env: prefix + strings.ToUpper(key), torchserve: variableOf(key),
 	}
 }
 
-// Read fills in the options that the settings make: a flag's value where it was given, else the environment's, else the
-// default. It returns [fault.Invalid], naming the setting and where its value came from, for a value that cannot be used.
-func Read(o *server.Options, flag func(name string) (value string, given bool), env func(name string) string) error {
-	for _, s := range Table() {
-		value, from := s.Default, "the default"
-		if v := env(s.Env()); v != "" {
-			value, from = v, s.Env()
-		}
-		if v, given := flag(s.Flag()); given {
-			value, from = v, "--"+s.Flag()
-		}
-		if err := s.set(o, value); err != nil {
-			return fmt.Errorf("%s (from %s): %w", s.Key, from, err)
-		}
-	}
-	return nil
+// added returns a setting that TorchServe has not.
+func added(key, byDefault, help string, set setter) Setting {
+	s := own(key, byDefault, help, set)
+	s.torchserve = ""
+	return s
+}
+
+// listed returns the setting of the models, which TorchServe calls otherwise in a file than among its flags.
+func listed(key, byDefault, help string) Setting {
+	s := own(key, byDefault, help, models)
+	s.flag, s.env = "models", prefix+"MODELS"
+	return s
+}
+
+func toggle(s Setting) Setting {
+	s.Switch = true
+	return s
 }
 
 // Unknown returns what is wrong with the variables of an environment, NAME=VALUE each, that look like settings and are none:
 // a line each, in the order of their names, with what was probably meant. The others are variables that something else reads.
 func Unknown(environ []string, others ...string) []string {
 	known := slices.Clone(others)
-	for _, s := range Table() {
-		known = append(known, s.Env())
+	for _, s := range settings() {
+		if s.env != "" {
+			known = append(known, s.env)
+		}
 	}
 	var wrong []string
 	for _, variable := range environ {
@@ -98,9 +117,10 @@ func Unknown(environ []string, others ...string) []string {
 	return wrong
 }
 
-// address reads http://HOST:PORT, or HOST:PORT.
-func address(field func(*server.Options) *string) func(*server.Options, string) error {
-	return func(o *server.Options, value string) error {
+// address reads http://HOST:PORT, HOST:PORT, or https://HOST:PORT for TLS; and, as TorchServe does, http://HOST and
+// https://HOST, which leave the port to be implied.
+func address(field func(*server.Options) *string, plain, secure string) setter {
+	return func(c *Config, value string) error {
 		text := value
 		if !strings.Contains(text, "://") {
 			text = "http://" + text
@@ -109,57 +129,95 @@ func address(field func(*server.Options) *string) func(*server.Options, string) 
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", fault.Invalid, err)
-		case u.Scheme != "http":
-			return fmt.Errorf("%w: %q: want http://HOST:PORT", fault.Invalid, value)
+		case u.Scheme != "http" && u.Scheme != "https":
+			return fmt.Errorf("%w: %q: want http://HOST:PORT, or https:// for TLS; Unix sockets are for a proxy before it", fault.Invalid, value)
+		case u.Port() == "" && u.Hostname() != "" && text == value && !strings.HasSuffix(u.Host, ":"):
+			u.Host += ":" + map[string]string{"http": plain, "https": secure}[u.Scheme]
+		}
+		switch {
 		case u.Host == "" || u.Port() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 			return fmt.Errorf("%w: %q: want http://HOST:PORT, as in http://127.0.0.1:8080", fault.Invalid, value)
 		}
-		if port, err := strconv.Atoi(u.Port()); err != nil || port < 0 || port > 65535 {
-			return fmt.Errorf("%w: %q: want a port from 0 to 65535", fault.Invalid, value)
+		if _, err := portNumber(u.Port(), value); err != nil {
+			return err
 		}
-		*field(o) = u.Host
+		*field(&c.Server) = u.Host
+		if u.Scheme == "https" {
+			*field(&c.Server) = "https://" + u.Host
+		}
 		return nil
 	}
 }
 
-// grpcAddress reads HOST:PORT, HOST with TorchServe's port, or none.
-func grpcAddress(port string, field func(*server.Options) *string) func(*server.Options, string) error {
-	return func(o *server.Options, value string) error {
+// grpcAddress reads HOST:PORT, HOST, which leaves the port to its own setting, or none.
+func grpcAddress(example string, field func(*server.Options) *string) setter {
+	return func(c *Config, value string) error {
 		if strings.EqualFold(value, "none") {
-			*field(o) = ""
+			*field(&c.Server) = ""
 			return nil
 		}
-		host, given, err := net.SplitHostPort(value)
-		alone := err != nil
-		if alone { // an address of IPv6 may have its brackets or not
-			host, given = strings.TrimSuffix(strings.TrimPrefix(value, "["), "]"), port
+		host, port, err := net.SplitHostPort(value)
+		named := err == nil
+		if !named { // an address of IPv6 may have its brackets or not
+			host = strings.TrimSuffix(strings.TrimPrefix(value, "["), "]")
 		}
-		n, err := strconv.Atoi(given)
-		switch {
-		case alone && host == "" || strings.ContainsAny(host, "/[]@ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil:
-			return fmt.Errorf("%w: %q: want HOST:PORT, as in 127.0.0.1:%s, or none", fault.Invalid, value, port)
-		case err != nil || n < 0 || n > 65535:
-			return fmt.Errorf("%w: %q: want a port from 0 to 65535", fault.Invalid, value)
+		if !named && host == "" || strings.ContainsAny(host, "/[]@ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
+			return fmt.Errorf("%w: %q: want HOST or HOST:PORT, as in 127.0.0.1:%s, or none", fault.Invalid, value, example)
 		}
-		*field(o) = net.JoinHostPort(host, given)
+		if named {
+			if _, err := portNumber(port, value); err != nil {
+				return err
+			}
+			host = net.JoinHostPort(host, port)
+		}
+		*field(&c.Server) = host
 		return nil
 	}
 }
 
-func integer(field func(*server.Options) *int, least int) func(*server.Options, string) error {
-	return func(o *server.Options, value string) error {
+// grpcPort reads the port of the address that field has, where that has none.
+func grpcPort(key, byDefault string, field func(*server.Options) *string) setter {
+	return func(c *Config, value string) error {
+		n, err := portNumber(value, value)
+		if err != nil {
+			return err
+		}
+		address := field(&c.Server)
+		_, named, notNamed := net.SplitHostPort(*address)
+		switch {
+		case *address == "": // it is not served
+		case notNamed != nil:
+			*address = net.JoinHostPort(*address, strconv.Itoa(n))
+		case value != byDefault && value != named:
+			c.Notes = append(c.Notes, fmt.Sprintf("%s_port %s does not count: %s_address names port %s", key, value, key, named))
+		}
+		return nil
+	}
+}
+
+// portNumber reads a port, which is value or a part of it.
+func portNumber(port, value string) (int, error) {
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > math.MaxUint16 {
+		return 0, fmt.Errorf("%w: %q: want a port from 0 to 65535", fault.Invalid, value)
+	}
+	return n, nil
+}
+
+func integer(field func(*server.Options) *int, least int) setter {
+	return func(c *Config, value string) error {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < least {
 			return fmt.Errorf("%w: %q: want a whole number from %d", fault.Invalid, value, least)
 		}
-		*field(o) = n
+		*field(&c.Server) = n
 		return nil
 	}
 }
 
 // seconds reads a number of seconds, or a duration as Go writes it, as in 1m30s.
-func seconds(field func(*server.Options) *time.Duration) func(*server.Options, string) error {
-	return func(o *server.Options, value string) error {
+func seconds(field func(*server.Options) *time.Duration) setter {
+	return func(c *Config, value string) error {
 		d, err := time.ParseDuration(value)
 		if n, notNumber := strconv.ParseFloat(value, 64); notNumber == nil {
 			d, err = 0, nil
@@ -170,19 +228,19 @@ func seconds(field func(*server.Options) *time.Duration) func(*server.Options, s
 		if err != nil || d <= 0 {
 			return fmt.Errorf("%w: %q: want seconds, more than 0", fault.Invalid, value)
 		}
-		*field(o) = d
+		*field(&c.Server) = d
 		return nil
 	}
 }
 
 // boolean reads true and false in any case, as TorchServe does, and nothing else.
-func boolean(field func(*server.Options) *bool) func(*server.Options, string) error {
-	return func(o *server.Options, value string) error {
+func boolean(field func(*Config) *bool) setter {
+	return func(c *Config, value string) error {
 		switch strings.ToLower(value) {
 		case "true":
-			*field(o) = true
+			*field(c) = true
 		case "false":
-			*field(o) = false
+			*field(c) = false
 		default:
 			return fmt.Errorf("%w: %q: want true or false%s", fault.Invalid, value, nearest.Hint(value, []string{"true", "false"}))
 		}
@@ -190,17 +248,27 @@ func boolean(field func(*server.Options) *bool) func(*server.Options, string) er
 	}
 }
 
-func size(o *server.Options, value string) error {
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 1 {
-		return fmt.Errorf("%w: %q: want a number of bytes from 1", fault.Invalid, value)
+func size(field func(*Config) *int64) setter {
+	return func(c *Config, value string) error {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || n < 1 {
+			return fmt.Errorf("%w: %q: want a number of bytes from 1", fault.Invalid, value)
+		}
+		*field(c) = n
+		return nil
 	}
-	o.MaxBody = n
-	return nil
 }
 
-func header(name string) func(*server.Options, string) error {
-	return func(o *server.Options, value string) error {
+func text(field func(*Config) *string) setter {
+	return func(c *Config, value string) error {
+		*field(c) = value
+		return nil
+	}
+}
+
+func header(name string) setter {
+	return func(c *Config, value string) error {
+		o := &c.Server
 		if value != "" {
 			if o.Header == nil {
 				o.Header = map[string]string{}
@@ -211,22 +279,23 @@ func header(name string) func(*server.Options, string) error {
 	}
 }
 
-func patterns(o *server.Options, value string) error {
+func patterns(c *Config, value string) error {
 	for text := range strings.SplitSeq(value, ",") {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
 		pattern, err := regexp.Compile("(?i)^(?:" + text + ")$")
 		if err != nil {
-			return fmt.Errorf("%w: %w", fault.Invalid, err)
+			return fmt.Errorf("%w: %w; want a regular expression of Go's, which are Java's without look-around and back references", fault.Invalid, err)
 		}
-		o.AllowedURLs = append(o.AllowedURLs, pattern)
+		c.Server.AllowedURLs = append(c.Server.AllowedURLs, pattern)
 	}
 	return nil
 }
 
 // models reads all, none, or a list; spaces around its parts do not count.
-func models(o *server.Options, value string) error {
+func models(c *Config, value string) error {
+	o := &c.Server
 	switch strings.ToLower(strings.TrimSpace(value)) {
 	case "all":
 		o.All = true

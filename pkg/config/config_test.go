@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/config"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/server"
@@ -16,12 +17,18 @@ import (
 
 // read reads settings out of the flags that were given and an environment.
 func read(flags, env map[string]string) (server.Options, error) {
-	var o server.Options
-	err := config.Read(&o, func(name string) (string, bool) {
-		value, given := flags[name]
-		return value, given
-	}, func(name string) string { return env[name] })
-	return o, err
+	c, err := config.Read(sources(flags, env))
+	return c.Server, err
+}
+
+func sources(flags, env map[string]string) config.Sources {
+	return config.Sources{
+		Flag: func(name string) (string, bool) {
+			value, given := flags[name]
+			return value, given
+		},
+		Env: func(name string) string { return env[name] },
+	}
 }
 
 // defaults are the options where nothing is said.
@@ -30,7 +37,8 @@ func defaults() server.Options {
 		Inference: "127.0.0.1:8080", Management: "127.0.0.1:8081", Metrics: "127.0.0.1:8082",
 		GRPCInference: "127.0.0.1:7070", GRPCManagement: "127.0.0.1:7071", All: true, Queue: 100,
 		ResponseTimeout: 2 * time.Minute, StartupTimeout: 2 * time.Minute, UnregisterTimeout: 2 * time.Minute, Drain: 30 * time.Second,
-		MaxBody: 6553500, ModelAPI: true, MetricsAPI: true,
+		MaxBody: 6553500, LocalModelAPI: true, MetricsAPI: true,
+		Keys: server.Keys{File: "key_file.json", Life: time.Hour}, TLS: certificate.Options{KeystoreType: "PKCS12"},
 	}
 }
 
@@ -57,6 +65,7 @@ func rows() []row {
 		good := map[string]func(o *server.Options){}
 		for value, want := range map[string]string{
 			"http://0.0.0.0:9000": "0.0.0.0:9000", "gpu7:9000": "gpu7:9000", "http://[::1]:0/": "[::1]:0", ":9000": ":9000", "http://:65535": ":65535",
+			"https://gpu7:8443": "https://gpu7:8443", "HTTPS://0.0.0.0:0/": "https://0.0.0.0:0",
 		} {
 			good[value] = func(o *server.Options) { *field(o) = want }
 		}
@@ -73,7 +82,7 @@ func rows() []row {
 		return good
 	}
 	noCalls := []string{"h:65536", "h:-1", "h:x", "h:", "http://h:1", "[]", "h:1/x", "me@h:1", "a:b:c", "unix:/tmp/s"}
-	noAddress := []string{"https://h:1", "http://h", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
+	noAddress := []string{"ftp://h:1", "ftp://h", "https://", "https://h:", "http://", "http://:", "http://h:", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
 	seconds := func(field func(o *server.Options) *time.Duration) map[string]func(o *server.Options) {
 		return map[string]func(o *server.Options){
 			"7":     is(func(o *server.Options) { *field(o) = 7 * time.Second }),
@@ -94,7 +103,7 @@ func rows() []row {
 	models := func(all ...server.Startup) func(o *server.Options) {
 		return func(o *server.Options) { o.All, o.Models = false, all }
 	}
-	return []row{
+	return append([]row{
 		{"inference_address", addresses(func(o *server.Options) *string { return &o.Inference }), noAddress, ""},
 		{"management_address", addresses(func(o *server.Options) *string { return &o.Management }), noAddress, ""},
 		{"metrics_address", addresses(func(o *server.Options) *string { return &o.Metrics }), noAddress, ""},
@@ -107,7 +116,7 @@ func rows() []row {
 			"want a whole number from 0",
 		},
 		{
-			"models",
+			"load_models",
 			map[string]func(o *server.Options){
 				"all": is(func(*server.Options) {}), " ALL ": is(func(*server.Options) {}), "none": models(),
 				"mnist":                    models(server.Startup{Location: "mnist"}),
@@ -138,13 +147,13 @@ func rows() []row {
 		{"default_startup_timeout", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout }), noSeconds, "want seconds, more than 0"},
 		{"unregister_model_timeout", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout }), noSeconds, "want seconds, more than 0"},
 		{"drain", seconds(func(o *server.Options) *time.Duration { return &o.Drain }), noSeconds, "want seconds, more than 0"},
+		{"default_service_handler", map[string]func(o *server.Options){"image_classifier": is(func(o *server.Options) { o.Handler = "image_classifier" })}, nil, ""},
 		{
 			"max_request_size",
 			map[string]func(o *server.Options){"1": is(func(o *server.Options) { o.MaxBody = 1 })},
 			[]string{"0", "-1", "6MB", "1e6"},
 			"want a number of bytes from 1",
 		},
-		{"enable_model_api", booleans(func(o *server.Options) *bool { return &o.ModelAPI }), []string{"yes", "1", "on"}, "want true or false"},
 		{"enable_metrics_api", booleans(func(o *server.Options) *bool { return &o.MetricsAPI }), []string{"ture", "flase"}, "want true or false, did you mean"},
 		{
 			"allowed_urls",
@@ -159,7 +168,7 @@ func rows() []row {
 		{"cors_allowed_origin", header("Access-Control-Allow-Origin"), nil, ""},
 		{"cors_allowed_methods", header("Access-Control-Allow-Methods"), nil, ""},
 		{"cors_allowed_headers", header("Access-Control-Allow-Headers"), nil, ""},
-	}
+	}, securityRows()...)
 }
 
 func TestDefaults(t *testing.T) {
@@ -190,7 +199,10 @@ func TestRows(t *testing.T) {
 		}
 		t.Run(r.key, func(t *testing.T) {
 			t.Parallel()
-			if flag, env := strings.ReplaceAll(r.key, "_", "-"), "TSGO_"+strings.ToUpper(r.key); s.Flag() != flag || s.Env() != env {
+			name := strings.TrimPrefix(r.key, "load_") // of the models, TorchServe's command line has another
+			env := "TSGO_" + strings.ToUpper(name)
+			name = strings.TrimSuffix(name, "orization") // and of the keys
+			if flag := strings.ReplaceAll(name, "_", "-"); s.Flag() != flag || s.Env() != env {
 				t.Errorf("flag %s and variable %s, want %s and %s", s.Flag(), s.Env(), flag, env)
 			}
 			for value, change := range r.good {

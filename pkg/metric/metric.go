@@ -20,6 +20,7 @@ type Options struct {
 	Hostname string // the host's label; empty: the system's name for it
 	Version  string // of tsgo, for tsgo_build_info; empty: "unknown"
 	Disk     string // a path on the file system to watch; empty: "/"
+	NoSystem bool   // leave out the host's load
 }
 
 // Set is the instruments of one server. It is safe for concurrent use.
@@ -69,7 +70,10 @@ func New(opts Options) *Set {
 		Name: "tsgo_build_info", Help: "The program's version.",
 	}, []string{"version"})
 	build.WithLabelValues(opts.Version).Set(1)
-	s.registry.MustRegister(build, newStates(s), newSystem(opts.Hostname, opts.Disk),
+	if !opts.NoSystem {
+		s.registry.MustRegister(newSystem(opts.Hostname, opts.Disk))
+	}
+	s.registry.MustRegister(build, newStates(s),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.registry.MustRegister(s.torch.collectors()...)
 	s.registry.MustRegister(s.own.collectors()...)

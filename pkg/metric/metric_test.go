@@ -425,6 +425,29 @@ func TestSystemUnreadable(t *testing.T) {
 	}
 }
 
+// TestNoSystem leaves the host's load out, and nothing else.
+func TestNoSystem(t *testing.T) {
+	t.Parallel()
+	names := func(opts metric.Options) []string {
+		families, err := metric.New(opts).Gatherer().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range families {
+			if !strings.HasPrefix(f.GetName(), "go_gc_") { // some of them come with time
+				names = append(names, f.GetName())
+			}
+		}
+		return names
+	}
+	load := []string{"CPUUtilization", "MemoryUsed", "MemoryAvailable", "MemoryUtilization", "DiskUsage", "DiskAvailable", "DiskUtilization"}
+	want := slices.DeleteFunc(names(metric.Options{}), func(name string) bool { return slices.Contains(load, name) })
+	if diff := cmp.Diff(want, names(metric.Options{NoSystem: true})); diff != "" {
+		t.Errorf("families (-want +got):\n%s", diff)
+	}
+}
+
 // TestConcurrent counts while models come and go and the page is read; the race detector and the gatherer's own checks
 // are what can fail.
 func TestConcurrent(t *testing.T) {

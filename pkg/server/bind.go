@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +45,9 @@ func (s *Server) bind(ctx context.Context) error {
 		*api.actual = l.net.Addr().String()
 		s.listeners = append(s.listeners, l)
 	}
+	if err := s.secure(); err != nil {
+		return err
+	}
 	for _, l := range s.listeners {
 		l.server = s.answerer(l)
 	}
@@ -52,18 +57,38 @@ func (s *Server) bind(ctx context.Context) error {
 // answerer returns what answers on one of the ports.
 func (s *Server) answerer(l *listener) answerer {
 	if isGRPC(l.what) {
-		return grpcServer{s.services(l.what)}
+		return grpcServer{s.services(l)}
 	}
-	return &http.Server{
-		Handler: s.patient(s.handler(l.what)), ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	h := &http.Server{
+		TLSConfig: l.tls,
+		Handler:   s.patient(s.handler(l.what)), ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), ConnState: l.watch,
 	}
+	if l.tls != nil {
+		return secureServer{h}
+	}
+	return h
+}
+
+// secureServer is an HTTP server that speaks TLS.
+type secureServer struct{ *http.Server }
+
+// Serve answers until Shutdown is called, and then returns [http.ErrServerClosed].
+func (s secureServer) Serve(l net.Listener) error {
+	return s.ServeTLS(l, "", "") //nolint:wrapcheck // the certificate is in TLSConfig
 }
 
 func (s *Server) listen(ctx context.Context, what, address, flag string) (*listener, error) {
+	address, secure := strings.CutPrefix(address, secureScheme)
 	address, err := shifted(address, s.opts.PortOffset)
 	if err != nil {
 		return nil, fmt.Errorf("%s address %q (%s): %w", what, address, flag, err)
+	}
+	var secrets *tls.Config
+	if secure || isGRPC(what) && s.opts.GRPCTLS {
+		if secrets, err = s.tls(); err != nil {
+			return nil, err
+		}
 	}
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, network(address), address)
@@ -72,7 +97,7 @@ func (s *Server) listen(ctx context.Context, what, address, flag string) (*liste
 			what, fault.Unavailable, err, holder(ctx, address), flag)
 	}
 	return &listener{
-		what: what, net: l, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
+		what: what, net: l, tls: secrets, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
 	}, nil
 }
 

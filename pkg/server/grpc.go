@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 
+	"google.golang.org/grpc/credentials"
+
 	"github.com/tsgo/tsgo/pkg/api/oip"
 	"github.com/tsgo/tsgo/pkg/api/rpc"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -20,13 +22,16 @@ const (
 func isGRPC(what string) bool { return what == grpcInference || what == grpcManagement }
 
 // services returns one of the gRPC APIs.
-func (s *Server) services(what string) *rpc.Server {
-	opts := rpc.Options{Ready: s.Ready, Log: s.log, Access: s.opts.Access, MaxReceive: math.MaxInt32}
+func (s *Server) services(l *listener) *rpc.Server {
+	opts := rpc.Options{Auth: s.guard(l.api()).Call, Ready: s.Ready, Log: s.log, Access: s.opts.Access, MaxReceive: math.MaxInt32}
+	if l.tls != nil {
+		opts.Credentials = credentials.NewTLS(l.tls)
+	}
 	if s.opts.MaxBody > 0 {
 		opts.MaxReceive = int(min(s.opts.MaxBody, math.MaxInt32))
 	}
-	if what == grpcManagement {
-		return rpc.NewServer(opts, rpc.NewManagement(s.models, rpc.ManagementOptions{ModelAPI: s.opts.ModelAPI, Log: s.log}))
+	if l.what == grpcManagement {
+		return rpc.NewServer(opts, rpc.NewManagement(s.models, rpc.ManagementOptions{ModelAPI: s.modelAPI, Log: s.log}))
 	}
 	settings := rpc.InferenceOptions{
 		Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Version: s.opts.Version,

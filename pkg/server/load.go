@@ -47,6 +47,7 @@ func (s *Server) load(ctx context.Context, r model.Registration, found registry.
 	m.Manifest.Name = cmp.Or(r.Name, m.Manifest.Name)
 	m.Manifest.Version = cmp.Or(r.Version, m.Manifest.Version)
 	m.Manifest.Handler = cmp.Or(r.Handler, m.Manifest.Handler)
+	s.opts.fill(&m.Manifest, r.AtStartup)
 	if err := found(model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version}, pipeline.SettingsOf(m.Manifest)); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -64,6 +65,21 @@ func (s *Server) load(ctx context.Context, r model.Registration, found registry.
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// fill has what the options say of a version in its manifest, where that says nothing.
+func (o Options) fill(m *archive.Manifest, atStartup bool) {
+	if m.Handler == "" && o.Handler != "" {
+		m.Handler, m.Guessed = o.Handler, false
+	}
+	said := o.Settings[model.Ref{Name: m.Name, Version: m.Version}]
+	m.BatchSize = cmp.Or(m.BatchSize, said.BatchSize)
+	m.MaxBatchDelay = cmp.Or(m.MaxBatchDelay, said.MaxBatchDelay)
+	m.ResponseTimeout = cmp.Or(m.ResponseTimeout, said.ResponseTimeout)
+	m.StartupTimeout = cmp.Or(m.StartupTimeout, said.StartupTimeout)
+	if atStartup && m.MinWorkers == 0 && m.MaxWorkers == 0 {
+		m.MinWorkers, m.MaxWorkers = said.MinWorkers, said.MaxWorkers
+	}
 }
 
 // threads returns how many threads one run of a model has: its workers together have the cores, and no more.
@@ -99,6 +115,11 @@ func (s *Server) loadModels(ctx context.Context) {
 		s.loaded = append(s.loaded, Loaded{cmp.Or(out.Ref.Name, m.Name, m.Location), out.Ref.Version, out.Workers, time.Since(start), err})
 		if ctx.Err() != nil {
 			return
+		}
+	}
+	for _, ref := range s.opts.Defaults {
+		if err := s.models.SetDefault(ctx, ref); err != nil {
+			s.log.Warn("version cannot be the default one", "model", ref.Name, "version", ref.Version, "err", err)
 		}
 	}
 }

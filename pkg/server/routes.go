@@ -13,10 +13,18 @@ import (
 
 // handler returns one of the three HTTP APIs.
 func (s *Server) handler(what string) http.Handler {
-	wrap := api.Options{Log: s.log, Access: s.opts.Access, Observe: s.metrics.Status, Header: s.opts.Header, MaxBody: s.opts.MaxBody}
-	addresses := api.Addresses{Inference: "http://" + s.addrs.Inference, Management: "http://" + s.addrs.Management}
-	if s.addrs.Metrics != "" {
-		addresses.Metrics = "http://" + s.addrs.Metrics
+	wrap := api.Options{
+		Log: s.log, Access: s.opts.Access, Observe: s.metrics.Status, Header: s.opts.Header, MaxBody: s.opts.MaxBody,
+		Guard: s.guard(api.API(what)),
+	}
+	var addresses api.Addresses
+	for _, e := range s.endpoints {
+		if e.GRPC {
+			continue
+		}
+		*map[api.API]*string{
+			api.Inference: &addresses.Inference, api.Management: &addresses.Management, api.Metrics: &addresses.Metrics,
+		}[e.API] = e.URL
 	}
 	switch what {
 	case "inference":
@@ -27,7 +35,7 @@ func (s *Server) handler(what string) http.Handler {
 		})
 	case "management":
 		return api.Wrap(management.New(s.models, management.Options{
-			ModelAPI: s.opts.ModelAPI, Version: s.opts.Version, Addresses: addresses, Log: s.log,
+			ModelAPI: s.modelAPI, Version: s.opts.Version, Addresses: addresses, Refresh: s.refresh(), Log: s.log,
 		}), wrap)
 	}
 	return metrics.New(s.metrics.Gatherer(), metrics.Options{API: wrap, Version: s.opts.Version, Addresses: addresses})

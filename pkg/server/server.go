@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,10 +16,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tsgo/tsgo/pkg/auth"
+	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
 	"github.com/tsgo/tsgo/pkg/metric"
+	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/registry"
 	"github.com/tsgo/tsgo/pkg/store"
 )
@@ -26,8 +30,9 @@ import (
 // Options say what is served, where and how. [Run] fills in no defaults but those that are named here; package config has
 // the defaults of the command.
 type Options struct {
-	Inference, Management, Metrics string // addresses, HOST:PORT; port 0 takes any
-	GRPCInference, GRPCManagement  string // likewise; "": there is none
+	Inference, Management, Metrics string // addresses, HOST:PORT, or https:// and that for TLS; port 0 takes any
+	GRPCInference, GRPCManagement  string // HOST:PORT; "": there is none
+	GRPCTLS                        bool   // these have TLS
 	PortOffset                     int    // added to the ports that are not 0
 
 	Store    *store.Store
@@ -35,6 +40,9 @@ type Options struct {
 	Models   []Startup // or these
 	Open     engine.Opener
 	Handlers map[string]handler.Factory
+	Handler  string                       // of a model that names none; "": it is guessed
+	Settings map[model.Ref]model.Settings // of versions, where their manifests say nothing; how many workers, at the start only
+	Defaults []model.Ref                  // the versions that are the default ones from the start
 
 	Workers int // of a model that says none; 0: one for each core from the start, and none when it is registered
 	Threads int // of one run; 0: the cores, shared among the model's workers
@@ -46,12 +54,17 @@ type Options struct {
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
 	BodyTimeout                     time.Duration // a body, or an answer, of which nothing moves for so long is given up; 0: 30 s
 
-	MaxBody     int64 // bytes; 0: no limit
-	Header      map[string]string
-	ModelAPI    bool
-	MetricsAPI  bool
-	AllowedURLs []*regexp.Regexp
-	Params      []string // the names of the parameters that handlers take, for the inference API
+	MaxBody         int64 // bytes; 0: no limit
+	Header          map[string]string
+	ModelAPI        bool // models can be registered and unregistered
+	LocalModelAPI   bool // they can while management is reached from this machine alone
+	MetricsAPI      bool
+	NoSystemMetrics bool // leave the host's load out of the metrics
+	AllowedURLs     []*regexp.Regexp
+	Params          []string // the names of the parameters that handlers take, for the inference API
+
+	Keys Keys                // of the callers
+	TLS  certificate.Options // of the addresses with TLS; Hosts and Log are filled in
 
 	Version string       // of the program, for metrics and the API's documents
 	Log     *slog.Logger // nil: silent
@@ -70,9 +83,12 @@ type Addrs struct{ Inference, Management, Metrics, GRPCInference, GRPCManagement
 
 // Report is what there is to say of a server that has started.
 type Report struct {
-	Addrs  Addrs
-	Models []Loaded
-	Cores  int
+	Addrs     Addrs
+	Endpoints []Endpoint // inference, management, metrics, and those of gRPC
+	KeyFile   string     // where the callers' keys are; "": they need none
+	ModelAPI  bool       // models can be registered and unregistered
+	Models    []Loaded
+	Cores     int
 }
 
 // Loaded is a model that was to be served from the start.
@@ -91,6 +107,11 @@ type Server struct {
 	metrics *metric.Set
 	gate    *engine.Gate
 	loaded  []Loaded
+
+	keys        *auth.Keys          // nil: callers need none
+	certificate *certificate.Source // nil: nothing speaks TLS
+	modelAPI    bool
+	endpoints   []Endpoint
 
 	listeners []*listener
 	addrs     Addrs
@@ -130,7 +151,7 @@ func New(ctx context.Context, opts Options) (s *Server, err error) {
 
 // build makes the parts, each with its undo.
 func (s *Server) build(ctx context.Context) error {
-	s.metrics = metric.New(metric.Options{Version: s.opts.Version})
+	s.metrics = metric.New(metric.Options{Version: s.opts.Version, NoSystem: s.opts.NoSystemMetrics})
 	s.models = registry.New(s.registryOptions())
 	s.undo = append(s.undo, s.models.Close)
 	return s.bind(ctx)
@@ -144,7 +165,11 @@ func (s *Server) Start() {
 	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics,
 		"grpc_inference", s.addrs.GRPCInference, "grpc_management", s.addrs.GRPCManagement)
 	if s.opts.Started != nil {
-		s.opts.Started(Report{Addrs: s.addrs, Models: s.loaded, Cores: s.opts.Cores})
+		r := Report{Addrs: s.addrs, Endpoints: s.endpoints, ModelAPI: s.modelAPI, Models: s.loaded, Cores: s.opts.Cores}
+		if s.keys != nil {
+			r.KeyFile = s.keys.Path()
+		}
+		s.opts.Started(r)
 	}
 }
 
@@ -223,6 +248,7 @@ type listener struct {
 	server answerer
 	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended  chan struct{} // closed when it serves no longer
+	tls    *tls.Config   // nil: it speaks no TLS
 	serves bool
 
 	mu    sync.Mutex                  // guards what follows

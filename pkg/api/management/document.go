@@ -20,6 +20,13 @@ func (a *routes) document() *api.Document {
 		Responses: api.Responses(http.StatusOK, "a page of names", api.Schema{Type: "object"}),
 	})
 	d.Add("/models", "post", registerOperation())
+	if a.opts.Refresh != nil {
+		d.Add("/token", "get", api.Operation{
+			ID: "refreshToken", Summary: "Make a key anew, with the API key. The new one stands in the server's key file; the old one holds no longer.",
+			Parameters: []api.Parameter{text("type", "management or inference.")},
+			Responses:  api.Responses(http.StatusOK, "an empty line", api.Schema{Type: "string"}),
+		})
+	}
 	name := api.PathParameter("model_name", "Name of the model.")
 	version := api.PathParameter("model_version", "Version of the model.")
 	add(d, "/models/{model_name}", "", name)

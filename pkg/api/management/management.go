@@ -7,6 +7,7 @@
 package management
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -16,10 +17,11 @@ import (
 
 // Options are what the API needs beside the manager.
 type Options struct {
-	ModelAPI  bool          // whether models can be registered and unregistered
-	Version   string        // of the program
-	Addresses api.Addresses // of all three APIs
-	Log       *slog.Logger  // why a model was not registered, where the caller gets TorchServe's words alone; nil: none
+	ModelAPI  bool                     // whether models can be registered and unregistered
+	Version   string                   // of the program
+	Addresses api.Addresses            // of all three APIs
+	Refresh   func(which string) error // makes the management or the inference key anew; nil: there is no /token
+	Log       *slog.Logger             // why a model was not registered, where the caller gets TorchServe's words alone; nil: none
 }
 
 // New returns the API's routes.
@@ -42,6 +44,8 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 		return api.WriteJSON(w, http.StatusOK, a.document())
 	case len(path) == 0:
 		return api.NoMethod(w, http.MethodOptions)
+	case len(path) == 1 && path[0] == "token" && a.opts.Refresh != nil:
+		return a.token(w, r)
 	case path[0] != "models" || len(path) > 4:
 		return api.NoRoute()
 	}
@@ -62,6 +66,25 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 		ref.Version = path[2]
 	}
 	return a.model(w, r, ref)
+}
+
+// token makes a key anew. It stands in the key file alone: the answer is TorchServe's, an empty line.
+func (a *routes) token(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		return api.NoMethod(w, http.MethodGet, http.MethodPost)
+	}
+	query, err := api.Query(r)
+	if err != nil {
+		return err
+	}
+	which, _ := query.Get("type")
+	if err := a.opts.Refresh(which); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", "1")
+	_, _ = io.WriteString(w, "\n") // a caller that has gone needs no answer
+	return nil
 }
 
 // models are the routes of /models.
