@@ -154,7 +154,7 @@ func (n *Network) share(ctx context.Context, key string, build func(ctx context.
 	n.clock++
 	b, ok := n.kept[key]
 	if !ok {
-		b = &built{ready: make(chan struct{})}
+		b = &built{ready: make(chan struct{}), users: 1} // who makes it is one
 		n.kept[key] = b
 		n.builds.Go(func() { n.build(key, b, build) })
 	}
@@ -182,6 +182,7 @@ func (n *Network) build(key string, b *built, build func(ctx context.Context) (r
 		return err
 	})
 	close(b.ready)
+	defer n.release(b)
 	if k := fault.Of(b.err); b.err == nil || k == fault.Unsupported || k == fault.Invalid || k == fault.BadModel {
 		return
 	}
@@ -211,8 +212,8 @@ func (n *Network) release(b *built) {
 		idle = append(idle, oldest)
 	}
 	n.mu.Unlock()
-	for _, b := range idle {
-		if <-b.ready; b.err == nil {
+	for _, b := range idle { // ready, or who makes it would use it
+		if b.err == nil {
 			_ = b.value.Close() // nobody uses it, and nobody can be told
 		}
 	}

@@ -149,8 +149,7 @@ func (n *Network) derive(ctx context.Context, l *learned, p aim) (*opened, error
 		opts.To, opts.Keep = []string{p.layer}, []string{p.layer}
 	default:
 		if opts.To = l.inputs(); len(opts.To) == 0 {
-			return nil, fmt.Errorf("%w: none of the network's inputs holds floats, so none can change a little; %s takes the tensor that they are looked up as",
-				fault.Unsupported, layerIntegratedGradients)
+			return nil, l.unmoved()
 		}
 	}
 	built, err := gradient.Build(g, l.facts, opts)
@@ -165,6 +164,15 @@ func (n *Network) derive(ctx context.Context, l *learned, p aim) (*opened, error
 	return &opened{
 		session: n.opts.Guard(s), built: built, to: opts.To, row: l.row, alone: !l.together, size: int64(len(data)),
 	}, nil
+}
+
+// unmoved is the refusal of a network none of whose inputs can change the scores a little.
+func (l *learned) unmoved() error {
+	if slices.ContainsFunc(l.graph.Inputs, func(v onnx.Value) bool { return v.Type.DType() == tensor.Float32 }) {
+		return fmt.Errorf("%w: no input of floats changes %q a little: whatever leads there moves in steps", fault.Unsupported, l.output)
+	}
+	return fmt.Errorf("%w: none of the network's inputs holds floats, so none can change a little; %s takes the tensor that they are looked up as",
+		fault.Unsupported, layerIntegratedGradients)
 }
 
 // run returns the scores of the rows, and what else is wanted of the gradient's graph.

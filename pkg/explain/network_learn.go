@@ -124,6 +124,7 @@ func scored(g *onnx.Graph, output string, scores Scores) string {
 		g.Nodes = append(g.Nodes, &onnx.Node{
 			Name: name, Op: "Softmax", Inputs: []string{output}, Outputs: []string{name}, Attrs: map[string]onnx.Attr{"axis": onnx.Int(-1)},
 		})
+		g.Outputs = append(slices.Clone(g.Outputs), onnx.Value{Name: name}) // or it would be dropped as needed by none
 		return name
 	default:
 		return output
