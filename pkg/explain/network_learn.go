@@ -97,11 +97,9 @@ func (n *Network) measure(ctx context.Context, l *learned, row tensor.Named) err
 	if l.together {
 		rows = [2]int64{2, 3}
 	}
-	var seen [2]onnx.Probed
-	for i := range seen {
-		if seen[i], err = n.probe(ctx, l, types, l.sized(row, rows[i], lengths[i])); err != nil {
-			return err
-		}
+	seen, err := n.probe(ctx, l.graph, types, l.sized(row, rows[0], lengths[0]), l.sized(row, rows[1], lengths[1]))
+	if err != nil {
+		return err
 	}
 	if l.facts, err = l.graph.Learn(seen[0], seen[1], types); err != nil {
 		return err
@@ -293,17 +291,26 @@ func (n *Network) types(ctx context.Context, g *onnx.Graph) (onnx.Types, error) 
 	return types, s.Close()
 }
 
-// probe learns the shapes of all tensors for one size of the inputs.
-func (n *Network) probe(ctx context.Context, l *learned, types onnx.Types, in tensor.Named) (onnx.Probed, error) {
-	s, err := n.open(ctx, l.graph.ShapeProbe(types), engine.OptimizeNone)
+// probe learns the shapes of all tensors for some sizes of the inputs.
+func (n *Network) probe(ctx context.Context, g *onnx.Graph, types onnx.Types, sizes ...tensor.Named) ([]onnx.Probed, error) {
+	s, err := n.open(ctx, g.ShapeProbe(types), engine.OptimizeNone)
 	if err != nil {
-		return onnx.Probed{}, fmt.Errorf("learn the shapes of its tensors: %w", err)
+		return nil, fmt.Errorf("learn the shapes of its tensors: %w", err)
 	}
-	out, err := s.Run(ctx, taken(s, in))
+	seen := make([]onnx.Probed, len(sizes))
+	for i, in := range sizes {
+		var out tensor.Named
+		if out, err = s.Run(ctx, taken(s, in)); err != nil {
+			break
+		}
+		if seen[i], err = g.ReadProbe(out); err != nil {
+			break
+		}
+	}
 	if err := errors.Join(err, s.Close()); err != nil {
-		return onnx.Probed{}, fmt.Errorf("learn the shapes of its tensors: %w", err)
+		return nil, fmt.Errorf("learn the shapes of its tensors: %w", err)
 	}
-	return l.graph.ReadProbe(out)
+	return seen, nil
 }
 
 // open opens a graph that was made here.

@@ -303,9 +303,9 @@ func TestFiftyFirstExplanationsMakeOneGradient(t *testing.T) {
 			t.Error("explanations of the same picture differ")
 		}
 	}
-	// One that tells the types, two that tell the shapes, and the gradient.
-	if made, full := s.opener.made.Load(), s.opener.full.Load(); made != 4 || full != 1 {
-		t.Errorf("%d graphs were opened, %d of them optimized, want 4 and 1", made, full)
+	// One that tells the types, one that tells the shapes, and the gradient.
+	if made, full := s.opener.made.Load(), s.opener.full.Load(); made != 3 || full != 1 {
+		t.Errorf("%d graphs were opened, %d of them optimized, want 3 and 1", made, full)
 	}
 }
 
