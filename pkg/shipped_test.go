@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,6 +212,151 @@ func TestServedAnswersAreTheSameBytes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIntegralsAreComplete integrates the gradient from black to the picture: what the parts got sums to what the score has
+// over the baseline's.
+func TestIntegralsAreComplete(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		model   string
+		pattern string
+		limit   float64
+	}{
+		{"resnet-18", "*.jpg", 0.01},
+		{"mnist", "digits/*.png", 0.01}, // of all of them together: the network has sharp kinks where it sees next to nothing
+	} {
+		t.Run(test.model, func(t *testing.T) {
+			t.Parallel()
+			p := load(t, test.model)
+			files, err := filepath.Glob(filepath.Join("..", "samples", filepath.FromSlash(test.pattern)))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("samples: %v, %v", files, err)
+			}
+			missed, all := 0.0, 0.0
+			for _, file := range files {
+				r := explained(t, p, file, map[string]string{"steps": "50", "baseline": "black"})
+				if !r.Exact || r.Method != "integrated_gradients" || r.Parameters.Steps != 50 {
+					t.Errorf("%s: %s of %d steps, exact %v", file, r.Method, r.Parameters.Steps, r.Exact)
+				}
+				missed += math.Abs(float64(r.Convergence.Delta))
+				all += math.Abs(float64(r.Target.Value - r.Baseline.Value))
+				t.Logf("%s: off by %.4f of the difference", file, r.Convergence.Relative)
+			}
+			if !(missed <= test.limit*all) {
+				t.Errorf("the attributions miss the differences, %.4g in all, by %.4g: more than %g of them", all, missed, test.limit)
+			}
+		})
+	}
+}
+
+// TestMoreStepsComeNearer integrates from the baseline that is taken when none is named. On digits it converges slowly.
+func TestMoreStepsComeNearer(t *testing.T) {
+	t.Parallel()
+	p := load(t, "mnist")
+	for _, name := range []string{"3", "8"} {
+		file := filepath.Join("..", "samples", "digits", name+".png")
+		few := explained(t, p, file, nil)
+		many := explained(t, p, file, map[string]string{"steps": "1000"})
+		if few.Parameters.Steps != 15 || few.Baseline.Kind != "zeros" {
+			t.Errorf("%d steps from %s are taken by default, want 15 from zeros", few.Parameters.Steps, few.Baseline.Kind)
+		}
+		if !(many.Convergence.Relative <= 0.01) {
+			t.Errorf("%s: 1000 steps are off by %.4f of the difference, 15 by %.4f", name, many.Convergence.Relative, few.Convergence.Relative)
+		}
+		if few.Convergence.Relative > 0.05 && len(few.Warnings) == 0 {
+			t.Errorf("%s: 15 steps are off by %.4f, and nobody is warned", name, few.Convergence.Relative)
+		}
+	}
+}
+
+// explained explains a file.
+func explained(tb testing.TB, p *pipeline.Pipeline, file string, params map[string]string) explain.Report {
+	tb.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	full := map[string]string{"detail": "full"}
+	maps.Copy(full, params)
+	resp, err := p.Predict(tb.Context(), p.Ref(), &model.Request{
+		Mode: model.ModeExplain, Inputs: []model.Input{{Name: "body", Data: data}}, Params: full,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var r explain.Report
+	if err := json.Unmarshal(resp.Body, &r); err != nil || r.Convergence == nil {
+		tb.Fatalf("%.80s is no explanation with a convergence: %v", resp.Body, err)
+	}
+	return r
+}
+
+// BenchmarkPredictionsBesideExplanations asks a server for predictions, as many at once as a batch holds, first alone and
+// then beside somebody who has one explanation made after the other. Half of the machine is the predictions' fair share
+// then: of-fair-share is how much of that they get.
+func BenchmarkPredictionsBesideExplanations(b *testing.B) {
+	s, err := server.New(b.Context(), server.Options{
+		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0", Params: []string{"steps"},
+		Store: store.New(store.Dir{Path: filepath.Join("..", "models")}), Models: []server.Startup{{Location: "resnet-18"}}, Open: open(b), Handlers: builtin.Handlers(),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Start()
+	b.Cleanup(func() { _ = s.Stop(context.Background()) })
+	c, err := client.New(client.Options{Server: s.Addrs().Inference})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Close() })
+	ref := model.Ref{Name: "resnet-18"}
+	body := []model.Input{{Name: "body", Data: sample(b, "kitten.jpg")}}
+	ask := func(ctx context.Context, mode model.Mode) error {
+		_, err := c.Predict(ctx, ref, &model.Request{Mode: mode, Inputs: body, Params: map[string]string{}})
+		return err
+	}
+	if err := ask(b.Context(), model.ModeExplain); err != nil { // the first one builds the gradient
+		b.Fatal(err)
+	}
+	var alone, beside float64
+	var explained int
+	for b.Loop() {
+		n, _ := during(b, ask, 0)
+		alone += n
+		n, m := during(b, ask, 1)
+		beside, explained = beside+n, explained+m
+	}
+	b.ReportMetric(2*beside/alone, "of-fair-share")
+	b.ReportMetric(float64(explained)/float64(b.N), "explanations/op")
+}
+
+// during counts the predictions that are answered while the machine is asked for both, and the explanations.
+func during(b *testing.B, ask func(context.Context, model.Mode) error, explaining int) (predictions float64, explanations int) {
+	b.Helper()
+	const clients, lasting = 16, 3 * time.Second
+	ctx, cancel := context.WithTimeout(b.Context(), lasting)
+	defer cancel()
+	var counts [2]atomic.Int64
+	var all sync.WaitGroup
+	for i := range clients + explaining {
+		mode := model.ModePredict
+		if i >= clients {
+			mode = model.ModeExplain
+		}
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if err := ask(ctx, mode); err == nil {
+					counts[mode].Add(1)
+				} else if ctx.Err() == nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return float64(counts[model.ModePredict].Load()), int(counts[model.ModeExplain].Load())
 }
 
 // BenchmarkEndToEnd compares efficientnet-lite0 over samples/kitten.jpg, from the file's bytes to the answer's, with a bare
