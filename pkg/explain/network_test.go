@@ -89,7 +89,7 @@ func TestAFixedBatchIsFreed(t *testing.T) {
 // change each other.
 func TestABatchThatCannotBeFreed(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(m *maker) string{
+	for name, add := range map[string]func(m *maker) string{
 		"takes no more": func(m *maker) string {
 			square := m.node("Reshape", nil, "x", m.ints(2, 3))
 			return m.node("Reshape", nil, m.node("Tanh", nil, m.node("MatMul", nil, square, m.weights(0, 1, 3, 2))), m.ints(1, 4))
@@ -100,7 +100,7 @@ func TestABatchThatCannotBeFreed(t *testing.T) {
 		},
 	} {
 		m := newMaker(1, 6)
-		s, w := differentiable(t, file(t, fixed(m.done(make(m), 2)))), newWatched()
+		s, w := differentiable(t, file(t, fixed(m.done(add(m), 2)))), newWatched()
 		x := tensor.Named{"x": must(t, []int64{3, 6}, random(rand.New(rand.NewPCG(1, 5)), 18))}
 		f := s.at(t, "y", explain.ScoresBest, row(t, x, 0))
 		s.opener.wrap = w.over
