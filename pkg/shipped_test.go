@@ -161,7 +161,7 @@ func TestServedAnswersAreTheSameBytes(t *testing.T) {
 	t.Parallel()
 	opener := open(t)
 	s, err := server.New(t.Context(), server.Options{
-		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0", MetricsAPI: true, Params: []string{"window", "stride"},
+		Inference: "127.0.0.1:0", Management: "127.0.0.1:0", Metrics: "127.0.0.1:0", MetricsAPI: true, Params: []string{"steps"},
 		Store: store.New(store.Dir{Path: filepath.Join("..", "models")}), All: true, Open: opener, Handlers: builtin.Handlers(),
 	})
 	if err != nil {
@@ -195,7 +195,7 @@ func TestServedAnswersAreTheSameBytes(t *testing.T) {
 			}
 			for _, req := range []*model.Request{
 				{Mode: model.ModePredict, Inputs: []model.Input{{Name: "body", Data: data}}},
-				{Mode: model.ModeExplain, Inputs: []model.Input{{Name: "body", Data: data}}, Params: map[string]string{"window": "200"}},
+				{Mode: model.ModeExplain, Inputs: []model.Input{{Name: "body", Data: data}}, Params: map[string]string{"steps": "2"}},
 			} {
 				local, err := p.Predict(t.Context(), p.Ref(), req)
 				if err != nil {

@@ -317,7 +317,7 @@ func TestACanceledExplanationEndsSoon(t *testing.T) {
 	f := s.at(t, "y", explain.ScoresBest, x)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req := explain.Request{Input: x, Baseline: zeros(t, x), Params: explain.Params{Steps: 5000}, Rows: 8}
+	req := explain.Request{Input: x, Baseline: zeros(t, x), Params: explain.Params{Steps: 5000, Rule: "riemann_left"}, Rows: 8}
 	last := 0
 	req.Progress = func(done, _ int) {
 		if last = done; done >= 40 {
@@ -508,7 +508,7 @@ func TestCloseEndsExplanations(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			once := sync.OnceFunc(func() { under <- struct{}{} })
-			req := explain.Request{Input: x, Baseline: zeros(t, x), Params: explain.Params{Steps: 5000}, Rows: 1}
+			req := explain.Request{Input: x, Baseline: zeros(t, x), Params: explain.Params{Steps: 5000, Rule: "riemann_left"}, Rows: 1}
 			req.Progress = func(done, _ int) {
 				if done > 8 {
 					once()
