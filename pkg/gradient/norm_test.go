@@ -63,7 +63,7 @@ func TestLayerNormalization(t *testing.T) {
 		check(t, subject{graph: network(map[string][]int64{"x": {-1, 3, 4}}, c,
 			node("MatMul", nil, []string{"x", "w"}, "xw"), node("Add", nil, []string{"xw", "x"}, "sum"),
 			node("LayerNormalization", nil, []string{"sum", "scale", "bias"}, "norm"),
-			node("Add", nil, []string{"norm", "sum"}, "y"))})
+			node("Add", nil, []string{"norm", "sum"}, "y")), step: 2e-3})
 	})
 	t.Run("statistics already asked for", func(t *testing.T) {
 		t.Parallel()
