@@ -36,7 +36,12 @@ func (n *Network) At(ctx context.Context, output string, scores Scores, row tens
 		return nil, err
 	}
 	defer done()
-	f.perRow, f.stepped = l.perRow, l.of != output && scores == ScoresBest
+	f.perRow, f.stepped, f.scored = l.perRow, l.of != output && scores == ScoresBest, l.row
+	if !l.steady() {
+		if f.scored, err = n.answer(ctx, output, row); err != nil {
+			return nil, err
+		}
+	}
 	if !slices.ContainsFunc(l.graph.Inputs, func(v onnx.Value) bool { return v.Type.DType() == tensor.Float32 }) {
 		return f, nil // whoever wants a gradient cuts it at an embedding first
 	}
@@ -76,6 +81,7 @@ type netFunction struct {
 	shape   string       // the key of all that is made for it
 	perRow  int64
 	stepped bool
+	scored  []int64 // the shape of its scores; nil: the one that was learned
 }
 
 // Output says what the scores are.
@@ -136,7 +142,11 @@ func (f *netFunction) gradient(ctx context.Context, p aim) (*opened, func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	return r.(*opened), done, nil
+	o := *r.(*opened)
+	if f.scored != nil {
+		o.row = f.scored // another text's scores may be of another length
+	}
+	return &o, done, nil
 }
 
 // derive makes a gradient and opens it.
@@ -348,7 +358,7 @@ func (f *netFunction) inner(ctx context.Context, name string, cut bool) (string,
 			}
 		}
 	}
-	return "", fmt.Errorf("%w: layer %q: the network has no such tensor%s; it has %s", fault.Invalid, short(name), nearest.Hint(name, known), lastOf(known))
+	return "", fmt.Errorf("%w: layer %q: the network has no such tensor%s (it has %s)", fault.Invalid, short(name), nearest.Hint(name, known), lastOf(known))
 }
 
 // lastOf names the last of many.

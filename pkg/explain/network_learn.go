@@ -24,7 +24,7 @@ type learned struct {
 	together bool      // several rows can be run at once
 	output   string    // the network's output that is explained
 	of       string    // what is differentiated: the output, or what a final Softmax reads
-	row      []int64   // the shape of one row of it
+	row      []int64   // the shape of one row of it, for the row that was learned from
 	perRow   int64     // bytes that the floats of one row take
 	weights  int64     // bytes of the initializers
 }
@@ -85,6 +85,13 @@ func (n *Network) answer(ctx context.Context, output string, row tensor.Named) (
 		return nil, fmt.Errorf("%w: the network answers one row with %q %v", fault.Unsupported, output, out[output])
 	}
 	return slices.Clone(shape[1:]), nil
+}
+
+// steady tells whether all inputs of the shape that was learned have scores of one shape: those of a text may be as many as
+// its tokens.
+func (l *learned) steady() bool {
+	dims := l.facts.Shapes[l.of]
+	return len(dims) == 1+len(l.row) && !slices.ContainsFunc(dims[1:], func(d onnx.Dim) bool { return !d.Constant() })
 }
 
 // measure learns the types and shapes of all tensors.

@@ -264,6 +264,33 @@ func TestTextsOfAnyLengthShareOneGradient(t *testing.T) {
 	}
 }
 
+// tagger returns a network that scores each token of a text.
+func tagger() *onnx.Graph {
+	m := newMaker(1, -1)
+	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	m.g.Inputs[0].Shape[1].Name = "tokens"
+	x := m.node("Gather", nil, m.weights(0, 1, 32, 4), "x")
+	return m.done(m.linear(m.node("Tanh", nil, x), 4, 2), 3)
+}
+
+// TestTextsOfAnyLengthHaveScoresOfTheirLength explains a long text after a short one, which the gradient was made for.
+func TestTextsOfAnyLengthHaveScoresOfTheirLength(t *testing.T) {
+	t.Parallel()
+	s := differentiable(t, file(t, tagger()))
+	for _, n := range []int{4, 9, 3} {
+		shape := []int64{1, int64(n)}
+		x := tensor.Named{"x": must(t, shape, slices.Repeat([]int64{7, 19, 26}, 3)[:n])}
+		req := explain.Request{Input: x, Baseline: tensor.Named{"x": must(t, shape, make([]int64, n))}, Target: 2*n - 1}
+		got, err := explain.LayerIntegratedGradients(t.Context(), s.at(t, "y", explain.ScoresBest, x), req)
+		if err != nil {
+			t.Fatalf("%d tokens: %v", n, err)
+		}
+		if got.Convergence.Relative > 1e-3 {
+			t.Errorf("%d tokens: the attributions miss the difference of the scores by %v", n, got.Convergence.Relative)
+		}
+	}
+}
+
 // TestFiftyFirstExplanationsMakeOneGradient asks them all at once, and the network itself beside them.
 func TestFiftyFirstExplanationsMakeOneGradient(t *testing.T) {
 	t.Parallel()
