@@ -60,9 +60,11 @@ func unknownTarget(text string, n int, labels []string) error {
 		return fmt.Errorf("%w: target %q: this model has no labels, want %q or an index from 0 to %d",
 			fault.Invalid, text, TargetPredicted, n-1)
 	}
-	hint := nearest.Hint(text, labels)
-	if hint == "" {
-		hint = alike(text, labels)
+	hint := ""
+	if _, err := strconv.Atoi(text); err != nil { // an index that is too high is no misspelt label
+		if hint = nearest.Hint(text, labels); hint == "" {
+			hint = alike(text, labels)
+		}
 	}
 	return fmt.Errorf("%w: target %q is neither a label nor an index from 0 to %d%s", fault.Invalid, text, n-1, hint)
 }
