@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -287,6 +288,41 @@ func TestTextsOfAnyLengthHaveScoresOfTheirLength(t *testing.T) {
 		}
 		if got.Convergence.Relative > 1e-3 {
 			t.Errorf("%d tokens: the attributions miss the difference of the scores by %v", n, got.Convergence.Relative)
+		}
+	}
+}
+
+// parity returns a network whose scores are twice as high for a text of an odd number of tokens.
+func parity() *onnx.Graph {
+	m := newMaker(1, -1)
+	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	m.g.Inputs[0].Shape[1].Name = "tokens"
+	odd := m.node("Mod", nil, m.node("Gather", nil, m.node("Shape", nil, "x"), m.ints(1)), m.ints(2))
+	factor := m.node("Add", nil, m.node("Cast", attrs{"to": onnx.Int(1)}, odd), m.scalar(1))
+	x := m.node("Tanh", nil, m.node("Gather", nil, m.weights(0, 1, 32, 4), "x"))
+	mean := m.node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, x)
+	return m.done(m.node("Mul", nil, m.linear(mean, 4, 2), factor), 2)
+}
+
+// TestWhatDependsOnAnEvenLengthIsNotConstant compares the sum of the attributions with the network's own scores.
+func TestWhatDependsOnAnEvenLengthIsNotConstant(t *testing.T) {
+	t.Parallel()
+	s := differentiable(t, file(t, parity()))
+	for _, n := range []int{4, 5} {
+		shape := []int64{1, int64(n)}
+		x := tensor.Named{"x": must(t, shape, []int64{7, 19, 26, 3, 12}[:n])}
+		b := tensor.Named{"x": must(t, shape, make([]int64, n))}
+		want := float64(floats(t, s.run(t, x)["y"])[1]) - float64(floats(t, s.run(t, b)["y"])[1])
+		got, err := explain.LayerIntegratedGradients(t.Context(), s.at(t, "y", explain.ScoresBest, x), explain.Request{Input: x, Baseline: b, Target: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for _, v := range floats(t, got.Attributions[got.Inputs[0]]) {
+			sum += float64(v)
+		}
+		if math.Abs(sum-want) > 1e-3*math.Abs(want) {
+			t.Errorf("%d tokens: the attributions add up to %v, want %v", n, sum, want)
 		}
 	}
 }
