@@ -98,3 +98,11 @@ func detected(scores []float64) string {
 	}
 	return handler.Softmax
 }
+
+func wide(values []float32) []float64 {
+	all := make([]float64, len(values))
+	for i, v := range values {
+		all[i] = float64(v)
+	}
+	return all
+}

@@ -26,13 +26,17 @@ func (r *Reader) Explainer(e *explain.Explainer, labels []string, classes int, s
 	opts.Session = scored{Session: opts.Session, reader: r, classes: classes, score: score}
 	opts.Labels, opts.Output = labels, explain.OutputProbabilities
 	opts.Probabilities, opts.Differentiate = nil, nil
-	o := r.Options()
+	Describe(&opts, r.Options())
+	return explain.New(opts)
+}
+
+// Describe tells an explainer how pixels become the network's input, and where its channels are.
+func Describe(opts *explain.Options, o vision.Options) {
 	opts.Layout = explain.ChannelsFirst
 	if o.Layout == vision.NHWC {
 		opts.Layout = explain.ChannelsLast
 	}
 	opts.Pixels = &explain.Pixels{Scale: float64(o.Scale), Mean: wide(o.Mean), Std: wide(o.Std)}
-	return explain.New(opts)
 }
 
 func wide(values []float32) []float64 {
@@ -109,7 +113,7 @@ func (r *Reader) Explain(ctx context.Context, e *explain.Explainer, req *model.R
 	if params.Format != explain.FormatPNG && params.Format != explain.FormatOverlay {
 		return handler.Explained(x, params)
 	}
-	return paint(x, params, picture, crop)
+	return Paint(x, params, picture, crop)
 }
 
 // picture returns the picture of the request, upright; nil where the request carries the network's input itself.
@@ -121,8 +125,8 @@ func (r *Reader) picture(req *model.Request) (image.Image, error) {
 	return vision.Decode(content.Data, r.Options().MaxPixels)
 }
 
-// paint makes the map a PNG: on the picture, or alone, as large as what the network saw of the picture.
-func paint(x *explain.Explanation, params explain.Params, picture image.Image, crop image.Rectangle) (handler.Answer, error) {
+// Paint makes the map a PNG: on the picture, or alone, as large as what the network saw of the picture.
+func Paint(x *explain.Explanation, params explain.Params, picture image.Image, crop image.Rectangle) (handler.Answer, error) {
 	attributions, err := x.Picture()
 	if err != nil {
 		return handler.Answer{}, err
