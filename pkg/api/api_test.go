@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -109,10 +110,13 @@ func TestKinds(t *testing.T) {
 
 func TestHeadersOfFailures(t *testing.T) {
 	t.Parallel()
-	for kind, want := range map[fault.Kind]map[string]string{
-		fault.Unavailable:  {"Retry-After": "1"},
-		fault.Unauthorized: {"WWW-Authenticate": "Bearer"},
-		fault.Invalid:      {"Retry-After": "", "WWW-Authenticate": "", "Content-Encoding": ""},
+	overload := func(d time.Duration) error { return &model.OverloadError{Wait: time.Minute + d, Limit: time.Minute} }
+	for kind, want := range map[error]map[string]string{
+		fault.Unavailable:                 {"Retry-After": "1"},
+		overload(1):                       {"Retry-After": "1"},
+		overload(2500 * time.Millisecond): {"Retry-After": "3"},
+		fault.Unauthorized:                {"WWW-Authenticate": "Bearer"},
+		fault.Invalid:                     {"Retry-After": "", "WWW-Authenticate": "", "Content-Encoding": ""},
 	} {
 		w := answer(t, func(w http.ResponseWriter, _ *http.Request) error {
 			w.Header().Set("Content-Encoding", "gzip")

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"regexp"
@@ -123,8 +125,18 @@ func discreet(target string) string {
 	return path + "?" + signature.ReplaceAllString(credentials.ReplaceAllString(query, "$1***@"), "$1***")
 }
 
-// retryAfter is how many seconds an overloaded server asks its callers to wait.
-const retryAfter = "1"
+// retryAfter is how many seconds a server that cannot answer asks its caller to wait: as long as the error says, and at
+// least one.
+func retryAfter(err error) string {
+	seconds := 1.0
+	if known, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		seconds = max(seconds, math.Ceil(known.RetryAfter().Seconds()))
+	}
+	return strconv.FormatFloat(seconds, 'f', 0, 64)
+}
 
 // fail writes an error as the answer. Where a part of an answer has gone out it ends the connection.
 func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
@@ -139,7 +151,7 @@ func (h *wrapped) fail(w *recorder, r *http.Request, err error) {
 	header.Del("Content-Encoding") // of the answer that is not given
 	switch {
 	case kind == fault.Unavailable:
-		header.Set("Retry-After", retryAfter)
+		header.Set("Retry-After", retryAfter(err))
 	case kind == fault.Unauthorized && h.Guard != nil && h.Guard.TorchServe:
 		s.http = http.StatusBadRequest
 	case kind == fault.Unauthorized:

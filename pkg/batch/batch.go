@@ -30,6 +30,7 @@ type Options struct {
 	Delay   time.Duration // the longest a request waits for company; 0: it does not
 	Timeout time.Duration // the longest a batch may run before its callers get fault.Timeout; 0: no limit
 	Queue   int           // the most requests that wait, those being prepared included; 0: no limit
+	Wait    time.Duration // the longest a request may wait: who is expected to wait for longer is refused; 0: no limit
 	Workers int           // how many batches run at once; 0: 1; negative: none until Resize
 
 	Observe func(Batch) // told of every batch before it runs, by its worker; nil: nobody looks
@@ -56,6 +57,7 @@ type Batcher struct {
 	workers  map[*worker]struct{}
 	idle     []*worker
 	wanted   int  // how many workers there should be
+	pace     pace // how fast requests are answered
 	closed   bool // nobody enters any more
 	stopped  bool // nothing more is queued either
 	ended    bool // over is closed

@@ -1026,3 +1026,78 @@ func TestClose(t *testing.T) {
 		})
 	})
 }
+
+// TestOverload fills a queue that is limited in time: who would wait for too long is told so at once, how long it would
+// be, and when to come again; who was let in is answered.
+func TestOverload(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := batch.New(slow(10*ms), batch.Options{Wait: 40 * ms})
+		var calls []*call
+		for n := range 3 { // nothing is known of the pace yet: all of them come in
+			calls = append(calls, submit(b, n))
+			synctest.Wait()
+		}
+		for _, c := range calls {
+			c.answered(t)
+		}
+		calls = settled(b, 3, 4, 5, 6, 7, 8) // one runs, and the last of the four that wait waits for 40 ms
+		refused := calls[5]
+		for _, c := range calls[:5] {
+			c.answered(t)
+		}
+		refused.failed(t, fault.Unavailable, "4 requests wait", "about 50ms", "40ms")
+		overload, ok := errors.AsType[*model.OverloadError](refused.err)
+		if !ok || overload.RetryAfter() != 10*ms {
+			t.Errorf("refused with %v, want to be told to come again in 10ms", refused.err)
+		}
+		settled(b, 10)[0].answered(t)
+		closed(t, b)
+	})
+}
+
+// TestPaceFollows has a model become slow and fast again: a pace of long ago keeps nobody out.
+func TestPaceFollows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		took := time.Second
+		b := batch.New(func(ctx context.Context, jobs []model.Job, answer func(i int, r model.Result)) {
+			slow(took)(ctx, jobs, answer)
+		}, batch.Options{Wait: 2500 * ms})
+		for _, c := range settled(b, 0, 1, 2) {
+			c.answered(t)
+		}
+		calls := settled(b, 3, 4, 5, 6, 7)
+		calls[4].failed(t, fault.Unavailable)
+		calls[3].failed(t, fault.Unavailable)
+		took = ms
+		for _, c := range calls[:3] {
+			c.answered(t)
+		}
+		for range 20 { // rounds of what is let in
+			for _, c := range settled(b, 8, 9) {
+				c.answered(t)
+			}
+		}
+		for _, c := range settled(b, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19) {
+			c.answered(t)
+		}
+		closed(t, b)
+	})
+}
+
+// TestOverdue has a model become slow while requests wait that were expected to wait for less: they are told when their
+// turn comes, and those behind them are answered.
+func TestOverdue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := batch.New(slow(50*ms), batch.Options{Wait: 30 * ms})
+		calls := settled(b, 0, 1)
+		<-time.After(25 * ms)
+		calls = append(calls, settled(b, 2)...)
+		calls[0].answered(t)
+		calls[1].failed(t, fault.Timeout, "waited for 50ms", "30ms")
+		calls[2].answered(t)
+		closed(t, b)
+	})
+}

@@ -14,8 +14,8 @@ import (
 // and one goroutine at a time uses it.
 type Place struct{ b *Batcher }
 
-// Enter takes a place. It returns [fault.Unavailable] at once, with [model.ErrNoWorker], [model.ErrQueueFull] or
-// [model.ErrClosed] in the chain, when there is none.
+// Enter takes a place. It returns [fault.Unavailable] at once, with [model.ErrNoWorker], [model.ErrQueueFull],
+// [model.ErrClosed] or a [model.OverloadError] in the chain, when there is none.
 func (b *Batcher) Enter() (Place, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,6 +26,9 @@ func (b *Batcher) Enter() (Place, error) {
 		return Place{}, model.ErrNoWorker
 	case b.opts.Queue > 0 && b.admitted >= b.opts.Queue:
 		return Place{}, fmt.Errorf("%w (%d requests wait)", model.ErrQueueFull, b.admitted)
+	}
+	if wait := b.pace.wait(b.admitted); b.opts.Wait > 0 && wait > b.opts.Wait {
+		return Place{}, &model.OverloadError{Waiting: b.admitted, Wait: wait, Limit: b.opts.Wait}
 	}
 	b.admitted++
 	return Place{b}, nil
@@ -46,7 +49,7 @@ func (p *Place) Leave() {
 
 // Submit queues a job in the place and returns its answer, whose Timing has Queue, and Batch where the run did not say it.
 // When ctx ends first, it returns the context's error at once and the place, or the wait for the batch, is given up. Its
-// other errors are the run's own, [fault.Timeout] when the batch ran for too long, [fault.Unavailable] when the batcher
+// other errors are the run's own, [fault.Timeout] when it waited or the batch ran for too long, [fault.Unavailable] when the batcher
 // was closed and could not wait, and [fault.Internal] when the run did not answer or the place was used before.
 func (p *Place) Submit(ctx context.Context, job model.Job) (*model.Response, error) {
 	b := p.b

@@ -24,6 +24,7 @@ type described struct {
 	MaxBatchDelay   int64          `json:"maxBatchDelay"`   // milliseconds
 	ResponseTimeout int64          `json:"responseTimeout"` // seconds
 	StartupTimeout  int64          `json:"startupTimeout"`  // seconds
+	MaxQueueDelay   int64          `json:"clientTimeoutInMills"`
 	AtStartup       bool           `json:"loadedAtStartup"`
 	Workers         []worker       `json:"workers"`
 	Queue           queue          `json:"jobQueueStatus"`
@@ -53,6 +54,7 @@ func (d described) status() model.Status {
 		MaxBatchDelay:   time.Duration(d.MaxBatchDelay) * time.Millisecond,
 		ResponseTimeout: time.Duration(d.ResponseTimeout) * time.Second,
 		StartupTimeout:  time.Duration(d.StartupTimeout) * time.Second,
+		MaxQueueDelay:   time.Duration(d.MaxQueueDelay) * time.Millisecond,
 		AtStartup:       d.AtStartup, QueueRemaining: d.Queue.Remaining, QueuePending: d.Queue.Pending, Customized: d.Customized,
 	}
 	for _, w := range d.Workers {

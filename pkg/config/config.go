@@ -56,6 +56,7 @@ func Table() []Setting {
 		own("default_workers_per_model", "0", "workers of a model that says none; 0: one for each core at the start, and none when it is registered", integer(func(o *server.Options) *int { return &o.Workers }, 0)),
 		added("threads", "0", "threads of one run of a network; 0: the cores, shared among the model's workers", integer(func(o *server.Options) *int { return &o.Threads }, 0)),
 		own("job_queue_size", "100", "requests of a model that wait at most", integer(func(o *server.Options) *int { return &o.Queue }, 1)),
+		added("max_queue_delay", "", "seconds that a request may be expected to wait: who would wait for longer is refused at once; empty: as long as a batch may run", unset(seconds(func(o *server.Options) *time.Duration { return &o.QueueDelay }))),
 		own("default_response_timeout", "120", "seconds that a batch may run", seconds(func(o *server.Options) *time.Duration { return &o.ResponseTimeout })),
 		own("default_startup_timeout", "120", "seconds that a model may take to load", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout })),
 		own("unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })),
@@ -230,6 +231,16 @@ func seconds(field func(*server.Options) *time.Duration) setter {
 		}
 		*field(&c.Server) = d
 		return nil
+	}
+}
+
+// unset takes an empty value for nothing said, and has set take any other.
+func unset(set setter) setter {
+	return func(c *Config, value string) error {
+		if value == "" {
+			return nil
+		}
+		return set(c, value)
 	}
 }
 

@@ -143,6 +143,7 @@ func rows() []row {
 			[]string{"0", "-1", "many"},
 			"want a whole number from 1",
 		},
+		{"max_queue_delay", seconds(func(o *server.Options) *time.Duration { return &o.QueueDelay }), []string{"0", "-1", "soon"}, "want seconds, more than 0"},
 		{"default_response_timeout", seconds(func(o *server.Options) *time.Duration { return &o.ResponseTimeout }), noSeconds, "want seconds, more than 0"},
 		{"default_startup_timeout", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout }), noSeconds, "want seconds, more than 0"},
 		{"unregister_model_timeout", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout }), noSeconds, "want seconds, more than 0"},

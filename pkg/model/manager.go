@@ -70,6 +70,7 @@ type Status struct {
 	URL, Runtime, Handler                          string
 	MinWorkers, MaxWorkers, BatchSize              int
 	MaxBatchDelay, ResponseTimeout, StartupTimeout time.Duration
+	MaxQueueDelay                                  time.Duration // who would wait for longer is refused
 	AtStartup                                      bool
 	Workers                                        []Worker
 	QueueRemaining, QueuePending                   int

@@ -130,6 +130,7 @@ type Settings struct {
 	BatchSize                                      int
 	MaxBatchDelay, ResponseTimeout, StartupTimeout time.Duration
 	MinWorkers, MaxWorkers, QueueSize              int
+	MaxQueueDelay                                  time.Duration // a request that would wait longer is refused at once
 	Runtime, Handler                               string
 }
 
@@ -140,6 +141,24 @@ type Settings struct {
 type Predictor interface {
 	Predict(ctx context.Context, ref Ref, req *Request) (*Response, error)
 }
+
+// OverloadError refuses a request at once that would have to wait for too long. It is a [fault.Unavailable].
+type OverloadError struct {
+	Waiting     int           // requests
+	Wait, Limit time.Duration // expected, and allowed
+}
+
+// Error says how long the wait would be.
+func (e *OverloadError) Error() string {
+	return fmt.Sprintf("%v: %d requests wait, another one would for about %v, longer than the limit of %v: try again later",
+		fault.Unavailable, e.Waiting, e.Wait.Round(10*time.Millisecond), e.Limit)
+}
+
+// Unwrap returns [fault.Unavailable].
+func (e *OverloadError) Unwrap() error { return fault.Unavailable }
+
+// RetryAfter returns how long it takes, at least, until the wait would be within the limit.
+func (e *OverloadError) RetryAfter() time.Duration { return e.Wait - e.Limit }
 
 // Why a request is refused at once. Each is a [fault.Unavailable].
 var (

@@ -348,6 +348,7 @@ func SettingsOf(m archive.Manifest) model.Settings {
 		MaxBatchDelay:   m.MaxBatchDelay,
 		ResponseTimeout: m.ResponseTimeout,
 		StartupTimeout:  m.StartupTimeout,
+		MaxQueueDelay:   m.ClientTimeout,
 		MinWorkers:      m.MinWorkers,
 		MaxWorkers:      m.MaxWorkers,
 		QueueSize:       m.QueueSize,

@@ -58,6 +58,7 @@ type Options struct {
 	Workers        int           // of a model that is registered; 0: none, until it is scaled
 	StartupWorkers int           // of a model that is there from the start; 0: one
 	Queue          int           // requests of a version and mode that wait at most; 0: no limit
+	QueueDelay     time.Duration // a request that would wait for longer is refused at once; 0: as long as Response
 	Response       time.Duration // a batch may run so long; 0: no limit
 	Startup        time.Duration // a model may take so long to load once it is found; 0: no limit
 	Drain          time.Duration // the requests of a model that goes have so long to end; 0: no limit

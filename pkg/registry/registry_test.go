@@ -69,14 +69,14 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	manifest := model.Settings{
 		BatchSize: 2, MaxBatchDelay: 2 * time.Second, ResponseTimeout: 20 * time.Second, StartupTimeout: 200 * time.Second,
-		MinWorkers: 2, MaxWorkers: 4, QueueSize: 22, Runtime: "python3", Handler: "mine",
+		MinWorkers: 2, MaxWorkers: 4, QueueSize: 22, MaxQueueDelay: 2 * time.Minute, Runtime: "python3", Handler: "mine",
 	}
 	request := model.Registration{
 		BatchSize: 3, MaxBatchDelay: 3 * time.Second, ResponseTimeout: 30 * time.Second, StartupTimeout: 300 * time.Second,
 		Workers: new(3), Runtime: "LSP", Handler: "yours",
 	}
 	options := registry.Options{
-		Queue: 55, Response: 50 * time.Second, Startup: 500 * time.Second, Workers: 5, StartupWorkers: 6,
+		Queue: 55, QueueDelay: 5 * time.Minute, Response: 50 * time.Second, Startup: 500 * time.Second, Workers: 5, StartupWorkers: 6,
 	}
 	const (
 		delay     = 100 * time.Millisecond // where nothing is said
@@ -100,35 +100,35 @@ func TestSettings(t *testing.T) {
 			name: "options", options: options,
 			want: model.Status{
 				BatchSize: 1, MaxBatchDelay: delay, ResponseTimeout: 50 * time.Second, StartupTimeout: 500 * time.Second,
-				QueueRemaining: 55, MinWorkers: 5, MaxWorkers: 5,
+				QueueRemaining: 55, MaxQueueDelay: 5 * time.Minute, MinWorkers: 5, MaxWorkers: 5,
 			},
 		},
 		{
 			name: "options, at startup", options: options, request: model.Registration{AtStartup: true},
 			want: model.Status{
 				BatchSize: 1, MaxBatchDelay: delay, ResponseTimeout: 50 * time.Second, StartupTimeout: 500 * time.Second,
-				QueueRemaining: 55, MinWorkers: 6, MaxWorkers: 6, AtStartup: true,
+				QueueRemaining: 55, MaxQueueDelay: 5 * time.Minute, MinWorkers: 6, MaxWorkers: 6, AtStartup: true,
 			},
 		},
 		{
 			name: "manifest", options: options, manifest: manifest, request: model.Registration{AtStartup: true},
 			want: model.Status{
 				BatchSize: 2, MaxBatchDelay: 2 * time.Second, ResponseTimeout: 20 * time.Second, StartupTimeout: 200 * time.Second,
-				QueueRemaining: 22, MinWorkers: 2, MaxWorkers: 4, Runtime: "python3", Handler: "mine", AtStartup: true,
+				QueueRemaining: 22, MaxQueueDelay: 2 * time.Minute, MinWorkers: 2, MaxWorkers: 4, Runtime: "python3", Handler: "mine", AtStartup: true,
 			},
 		},
 		{
 			name: "registration", options: options, manifest: manifest, request: request,
 			want: model.Status{
 				BatchSize: 3, MaxBatchDelay: 3 * time.Second, ResponseTimeout: 30 * time.Second, StartupTimeout: 300 * time.Second,
-				QueueRemaining: 22, MinWorkers: 3, MaxWorkers: 3, Runtime: "LSP", Handler: "yours",
+				QueueRemaining: 22, MaxQueueDelay: 2 * time.Minute, MinWorkers: 3, MaxWorkers: 3, Runtime: "LSP", Handler: "yours",
 			},
 		},
 		{
 			name: "no workers asked for", options: options, manifest: manifest, request: model.Registration{Workers: new(0)},
 			want: model.Status{
 				BatchSize: 2, MaxBatchDelay: 2 * time.Second, ResponseTimeout: 20 * time.Second, StartupTimeout: 200 * time.Second,
-				QueueRemaining: 22, Runtime: "python3", Handler: "mine",
+				QueueRemaining: 22, MaxQueueDelay: 2 * time.Minute, Runtime: "python3", Handler: "mine",
 			},
 		},
 		{
@@ -139,7 +139,7 @@ func TestSettings(t *testing.T) {
 			name: "at most some workers", options: options, manifest: model.Settings{MaxWorkers: 3},
 			want: model.Status{
 				BatchSize: 1, MaxBatchDelay: delay, ResponseTimeout: 50 * time.Second, StartupTimeout: 500 * time.Second,
-				QueueRemaining: 55, MinWorkers: 3, MaxWorkers: 3,
+				QueueRemaining: 55, MaxQueueDelay: 5 * time.Minute, MinWorkers: 3, MaxWorkers: 3,
 			},
 		},
 		{
@@ -159,6 +159,9 @@ func TestSettings(t *testing.T) {
 			}
 			tt.want.Ref, tt.want.Default, tt.want.URL = out.Ref, true, "model"
 			tt.want.Memory = 1234
+			if tt.want.MaxQueueDelay == 0 {
+				tt.want.MaxQueueDelay = tt.want.ResponseTimeout // where nothing else is said
+			}
 			got, err := m.Describe(t.Context(), out.Ref, model.Description{})
 			if err != nil {
 				t.Fatal(err)
@@ -189,6 +192,7 @@ func TestSettingsInvalid(t *testing.T) {
 		{name: "workers", request: model.Registration{Workers: new(-1)}},
 		{name: "many workers", request: model.Registration{Workers: new(1 << 20)}},
 		{name: "manifest's workers", manifest: model.Settings{MinWorkers: -1}},
+		{name: "manifest's delay in the queue", manifest: model.Settings{MaxQueueDelay: -1}},
 		{name: "manifest's queue", manifest: model.Settings{QueueSize: -1}},
 		{name: "name", request: model.Registration{Name: "a/b"}},
 		{name: "version", request: model.Registration{Version: ".."}},

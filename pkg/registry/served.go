@@ -64,10 +64,11 @@ func (v *served) open(workers int) *lanes {
 	return &lanes{
 		predict: batch.New(v.runner.Run, batch.Options{
 			Size: s.BatchSize, Delay: s.MaxBatchDelay, Timeout: s.ResponseTimeout, Queue: s.QueueSize, Workers: workers,
-			Observe: observe(model.ModePredict),
+			Wait: s.MaxQueueDelay, Observe: observe(model.ModePredict),
 		}),
 		explain: batch.New(v.runner.Run, batch.Options{
-			Size: 1, Timeout: s.ResponseTimeout, Queue: s.QueueSize, Workers: 1, Observe: observe(model.ModeExplain),
+			Size: 1, Timeout: s.ResponseTimeout, Queue: s.QueueSize, Workers: 1,
+			Wait: s.MaxQueueDelay, Observe: observe(model.ModeExplain),
 		}),
 	}
 }
@@ -159,7 +160,7 @@ func (v *served) status() model.Status {
 		Ref: v.ref, URL: v.asked.URL, Runtime: s.Runtime, Handler: s.Handler,
 		MinWorkers: v.min, MaxWorkers: v.max, BatchSize: s.BatchSize,
 		MaxBatchDelay: s.MaxBatchDelay, ResponseTimeout: s.ResponseTimeout, StartupTimeout: s.StartupTimeout,
-		AtStartup: v.asked.AtStartup, Workers: slices.Clone(v.workers),
+		MaxQueueDelay: s.MaxQueueDelay, AtStartup: v.asked.AtStartup, Workers: slices.Clone(v.workers),
 		QueueRemaining: predict.Remaining, QueuePending: predict.Waiting + explain.Waiting,
 		Memory: v.about.Memory,
 	}

@@ -27,6 +27,7 @@ func (o Options) settle(r model.Registration, s model.Settings) (model.Settings,
 	s.ResponseTimeout = cmp.Or(r.ResponseTimeout, s.ResponseTimeout, o.Response)
 	s.StartupTimeout = cmp.Or(r.StartupTimeout, s.StartupTimeout, o.Startup)
 	s.QueueSize = cmp.Or(s.QueueSize, o.Queue)
+	s.MaxQueueDelay = cmp.Or(s.MaxQueueDelay, o.QueueDelay, s.ResponseTimeout)
 	s.Runtime = cmp.Or(r.Runtime, s.Runtime)
 	s.Handler = cmp.Or(r.Handler, s.Handler)
 	return s, checkSettings(s)
@@ -60,6 +61,8 @@ func checkSettings(s model.Settings) error {
 	switch {
 	case s.MaxBatchDelay < 0:
 		return fmt.Errorf("%w: batch delay %v: want 0 or more", fault.Invalid, s.MaxBatchDelay)
+	case s.MaxQueueDelay < 0:
+		return fmt.Errorf("%w: queue delay %v: want 0 or more", fault.Invalid, s.MaxQueueDelay)
 	case s.ResponseTimeout < 0:
 		return fmt.Errorf("%w: response timeout %v: want 0 or more", fault.Invalid, s.ResponseTimeout)
 	case s.StartupTimeout < 0:

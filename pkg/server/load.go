@@ -24,6 +24,7 @@ func (s *Server) registryOptions() registry.Options {
 		Workers:        s.opts.Workers,
 		StartupWorkers: cmp.Or(s.opts.Workers, s.opts.Cores),
 		Queue:          s.opts.Queue,
+		QueueDelay:     s.opts.QueueDelay,
 		Response:       s.opts.ResponseTimeout,
 		Startup:        s.opts.StartupTimeout,
 		Drain:          s.opts.UnregisterTimeout,

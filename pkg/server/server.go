@@ -49,6 +49,8 @@ type Options struct {
 	Cores   int // 0: GOMAXPROCS
 	Queue   int // requests of a model that wait at most; 0: no limit
 
+	QueueDelay time.Duration // a request that would wait for longer is refused at once; 0: as long as a batch may run
+
 	ResponseTimeout, StartupTimeout time.Duration // of models that say none; 0: no limit
 	UnregisterTimeout               time.Duration // 0: no limit
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all

@@ -66,7 +66,7 @@ func body(s model.Status, customized bool) Described {
 		Name: s.Ref.Name, Version: s.Ref.Version, URL: s.URL, Runtime: s.Runtime,
 		MinWorkers: s.MinWorkers, MaxWorkers: s.MaxWorkers, BatchSize: s.BatchSize,
 		MaxBatchDelay: s.MaxBatchDelay.Milliseconds(), ResponseTimeout: seconds(s.ResponseTimeout),
-		StartupTimeout: seconds(s.StartupTimeout), MaxRetryTimeout: retryTimeout, DeviceType: "cpu",
+		StartupTimeout: seconds(s.StartupTimeout), ClientTimeout: s.MaxQueueDelay.Milliseconds(), MaxRetryTimeout: retryTimeout, DeviceType: "cpu",
 		MaxSequenceJobQueue: 1, LoadedAtStartup: s.AtStartup, Workers: []Worker{}, Queue: Queue{s.QueueRemaining, s.QueuePending},
 	}
 	if d.Runtime == "" {

@@ -108,11 +108,12 @@ func (s ManagerSubject) register(t *testing.T) {
 	got = model.Status{
 		Ref: got.Ref, URL: got.URL, MinWorkers: got.MinWorkers, MaxWorkers: got.MaxWorkers, BatchSize: got.BatchSize,
 		MaxBatchDelay: got.MaxBatchDelay, ResponseTimeout: got.ResponseTimeout, StartupTimeout: got.StartupTimeout,
-		AtStartup: got.AtStartup, QueuePending: got.QueuePending, Customized: got.Customized,
+		MaxQueueDelay: got.MaxQueueDelay, AtStartup: got.AtStartup, QueuePending: got.QueuePending, Customized: got.Customized,
 	}
 	want := model.Status{
 		Ref: ref, URL: r.URL, MinWorkers: 2, MaxWorkers: 2, BatchSize: 4,
 		MaxBatchDelay: 50 * time.Millisecond, ResponseTimeout: 7 * time.Second, StartupTimeout: 90 * time.Second,
+		MaxQueueDelay: 7 * time.Second, // a request waits as long as a batch may run
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
