@@ -62,10 +62,10 @@ type wrapped struct {
 
 // ServeHTTP answers one request.
 func (h *wrapped) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start, ctx := time.Now(), WithRequestID(r.Context())
+	ctx := WithRequestID(r.Context())
 	r = r.WithContext(ctx)
 	out := &recorder{ResponseWriter: w}
-	defer h.finish(out, r, start)
+	defer h.finish(out, r)
 	header := out.Header()
 	for name, values := range h.header {
 		header[name] = values
@@ -94,13 +94,13 @@ func (h *wrapped) answer(w *recorder, r *http.Request) error {
 }
 
 // finish tells of a request that is over, however it ended.
-func (h *wrapped) finish(w *recorder, r *http.Request, start time.Time) {
+func (h *wrapped) finish(w *recorder, r *http.Request) {
 	if h.Observe != nil {
 		h.Observe(w.status())
 	}
 	if ctx := r.Context(); h.Access != nil && h.Access.Enabled(ctx, slog.LevelInfo) {
 		h.Access.LogAttrs(ctx, slog.LevelInfo, "access",
-			slog.String("line", accessLine(r, w.status(), time.Since(start))), slog.String("request", RequestID(ctx)))
+			slog.String("line", accessLine(r, w.status(), Elapsed(ctx))), slog.String("request", RequestID(ctx)))
 	}
 }
 
@@ -230,17 +230,33 @@ func (w *recorder) status() int {
 	return w.code
 }
 
-type idKey struct{}
+// arrival is what is known of a request as soon as it is there.
+type arrival struct {
+	id   string
+	time time.Time
+}
 
-// WithRequestID gives the request of ctx a fresh ID.
+type arrivalKey struct{}
+
+// WithRequestID gives the request of ctx, which has just come, a fresh ID.
 func WithRequestID(ctx context.Context) context.Context {
-	return context.WithValue(ctx, idKey{}, newID())
+	return context.WithValue(ctx, arrivalKey{}, &arrival{newID(), time.Now()})
+}
+
+// Elapsed returns how long ago the request of ctx got its ID; zero where it has none.
+func Elapsed(ctx context.Context) time.Duration {
+	if a, ok := ctx.Value(arrivalKey{}).(*arrival); ok {
+		return time.Since(a.time)
+	}
+	return 0
 }
 
 // RequestID returns the ID that Wrap or [WithRequestID] gave the request of ctx; "" for none.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(idKey{}).(string)
-	return id
+	if a, ok := ctx.Value(arrivalKey{}).(*arrival); ok {
+		return a.id
+	}
+	return ""
 }
 
 // newID returns a random UUID, version 4 of RFC 9562.

@@ -64,6 +64,7 @@ func Table() []Setting {
 		own("max_request_size", "6553500", "bytes of a request's body at most", size(func(c *Config) *int64 { return &c.Server.MaxBody })),
 		own("default_service_handler", "", "handler of a model that names none", text(func(c *Config) *string { return &c.Server.Handler })),
 		toggle(own("enable_metrics_api", "true", "whether there is a metrics address", boolean(func(c *Config) *bool { return &c.Server.MetricsAPI }))),
+		toggle(added("pprof", "false", "whether the management address has profiles of the process under /debug/pprof, for callers on this machine alone", boolean(func(c *Config) *bool { return &c.Server.Profile }))),
 		own("allowed_urls", "", "regular expressions, separated by commas, of the URLs that models may be registered from; empty: none outside the store", patterns),
 		own("cors_allowed_origin", "", "Access-Control-Allow-Origin of every answer", header("Access-Control-Allow-Origin")),
 		own("cors_allowed_methods", "", "Access-Control-Allow-Methods of every answer", header("Access-Control-Allow-Methods")),

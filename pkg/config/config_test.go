@@ -155,6 +155,7 @@ func rows() []row {
 			[]string{"0", "-1", "6MB", "1e6"},
 			"want a number of bytes from 1",
 		},
+		{"pprof", booleans(func(o *server.Options) *bool { return &o.Profile }), []string{"ture", "flase"}, "want true or false, did you mean"},
 		{"enable_metrics_api", booleans(func(o *server.Options) *bool { return &o.MetricsAPI }), []string{"ture", "flase"}, "want true or false, did you mean"},
 		{
 			"allowed_urls",

@@ -76,6 +76,7 @@ func served(t *testing.T) (*metric.Set, *metric.Model) {
 		Preprocess: 2 * time.Millisecond, Queue: time.Millisecond, Stack: 100 * time.Microsecond,
 		Run: 4 * time.Millisecond, Postprocess: 900 * time.Microsecond,
 	}})
+	m.Wrote(model.ModePredict, 3*time.Millisecond)
 	m.Asked(true)
 	m.Batch(model.ModeExplain, 1)
 	m.Answered(metric.Answer{Mode: model.ModeExplain, Versioned: true, Total: time.Second, Timing: model.Timing{Queue: 2 * time.Millisecond, Run: time.Second}})
@@ -221,7 +222,11 @@ func TestOwn(t *testing.T) {
 		`tsgo_request_seconds_sum{`+explain+`} 1`,
 		`tsgo_queue_seconds_sum{`+predict+`} 0.001`,
 		`tsgo_preprocess_seconds_sum{`+predict+`} 0.002`,
+		`tsgo_stack_seconds_sum{`+predict+`} 0.0001`,
 		`tsgo_inference_seconds_sum{`+predict+`} 0.004`,
+		`tsgo_postprocess_seconds_sum{`+predict+`} 0.0009`,
+		`tsgo_write_seconds_sum{`+predict+`} 0.003`,
+		`tsgo_write_seconds_count{`+explain+`} 0`,
 		`tsgo_batch_size_bucket{`+predict+`,le="2"} 0`,
 		`tsgo_batch_size_bucket{`+predict+`,le="4"} 1`,
 		`tsgo_batch_size_sum{`+explain+`} 1`,
@@ -375,6 +380,7 @@ func TestNil(t *testing.T) {
 	m.Asked(true)
 	m.Answered(metric.Answer{})
 	m.Batch(model.ModePredict, 1)
+	m.Wrote(model.ModePredict, 1)
 	m.Watch(nil)
 	m.Forget()
 	if all, err := s.Gatherer().Gather(); err != nil || len(all) > 0 {

@@ -26,8 +26,9 @@ type asked struct{ requests, latency, queueLatency prometheus.Counter }
 
 // modeSeries is what is counted for predictions and explanations apart.
 type modeSeries struct {
-	request                             *exemplars
-	queue, preprocess, inference, batch prometheus.Observer
+	request                                                   *exemplars
+	queue, preprocess, stack, inference, postprocess, written prometheus.Observer
+	batch                                                     prometheus.Observer
 }
 
 // Model makes the series of a version, which has a name and a version. They are there until Forget is called as often
@@ -62,11 +63,14 @@ func (s *Set) Model(ref model.Ref) *Model {
 	for _, mode := range []model.Mode{model.ModePredict, model.ModeExplain} {
 		labels := []string{ref.Name, ref.Version, mode.String()}
 		m.modes[mode] = modeSeries{
-			request:    newExemplars(o.request.WithLabelValues(labels...), seconds()),
-			queue:      o.queue.WithLabelValues(labels...),
-			preprocess: o.preprocess.WithLabelValues(labels...),
-			inference:  o.inference.WithLabelValues(labels...),
-			batch:      o.batch.WithLabelValues(labels...),
+			request:     newExemplars(o.request.WithLabelValues(labels...), seconds()),
+			preprocess:  o.preprocess.WithLabelValues(labels...),
+			queue:       o.queue.WithLabelValues(labels...),
+			stack:       o.stack.WithLabelValues(labels...),
+			inference:   o.inference.WithLabelValues(labels...),
+			postprocess: o.postprocess.WithLabelValues(labels...),
+			written:     o.write.WithLabelValues(labels...),
+			batch:       o.batch.WithLabelValues(labels...),
 		}
 	}
 	return m
@@ -153,9 +157,18 @@ func (m *Model) Answered(a Answer) {
 
 	series := &m.modes[a.Mode]
 	series.request.observe(a.Total, a.ID)
-	series.queue.Observe(t.Queue.Seconds())
 	series.preprocess.Observe(t.Preprocess.Seconds())
+	series.queue.Observe(t.Queue.Seconds())
+	series.stack.Observe(t.Stack.Seconds())
 	series.inference.Observe(t.Run.Seconds())
+	series.postprocess.Observe(t.Postprocess.Seconds())
+}
+
+// Wrote counts the time that it took to write an answer to its caller.
+func (m *Model) Wrote(mode model.Mode, took time.Duration) {
+	if m != nil {
+		m.modes[mode].written.Observe(took.Seconds())
+	}
 }
 
 // fail counts a failure, unless the version is forgotten: its series may not come back.

@@ -6,7 +6,9 @@ import (
 
 // own is tsgo's instruments, by model, version and mode.
 type own struct {
-	request, queue, preprocess, inference, batch *prometheus.HistogramVec
+	request                                                 *prometheus.HistogramVec
+	preprocess, queue, stack, inference, postprocess, write *prometheus.HistogramVec
+	batch                                                   *prometheus.HistogramVec
 
 	failures *prometheus.CounterVec // by kind too
 }
@@ -17,11 +19,14 @@ func modeLabels() []string    { return append(versionLabels(), "mode") }
 
 func newOwn() own {
 	return own{
-		request:    histogram("tsgo_request_seconds", "Time from a request's arrival to its answer.", seconds()),
-		queue:      histogram("tsgo_queue_seconds", "Time that a request waited for its batch.", seconds()),
-		preprocess: histogram("tsgo_preprocess_seconds", "Time that preprocessing a request took.", seconds()),
-		inference:  histogram("tsgo_inference_seconds", "Time that the run of a request's batch took.", seconds()),
-		batch:      histogram("tsgo_batch_size", "Requests in a batch.", []float64{1, 2, 4, 8, 16, 32, 64, 128}),
+		request:     histogram("tsgo_request_seconds", "Time from a request's arrival to its answer.", seconds()),
+		preprocess:  histogram("tsgo_preprocess_seconds", "Time that preprocessing a request took, its decoding included.", seconds()),
+		queue:       histogram("tsgo_queue_seconds", "Time that a request waited for its batch.", seconds()),
+		stack:       histogram("tsgo_stack_seconds", "Time that it took to make one input of a request's batch.", seconds()),
+		inference:   histogram("tsgo_inference_seconds", "Time that the run of a request's batch took.", seconds()),
+		postprocess: histogram("tsgo_postprocess_seconds", "Time that postprocessing a request took, its encoding included.", seconds()),
+		write:       histogram("tsgo_write_seconds", "Time that it took to write an answer over HTTP.", seconds()),
+		batch:       histogram("tsgo_batch_size", "Requests in a batch.", []float64{1, 2, 4, 8, 16, 32, 64, 128}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tsgo_failures_total", Help: "Requests that failed, by kind of failure.",
 		}, append(modeLabels(), "kind")),
@@ -29,7 +34,7 @@ func newOwn() own {
 }
 
 func (o own) collectors() []prometheus.Collector {
-	return []prometheus.Collector{o.request, o.queue, o.preprocess, o.inference, o.batch, o.failures}
+	return []prometheus.Collector{o.request, o.preprocess, o.queue, o.stack, o.inference, o.postprocess, o.write, o.batch, o.failures}
 }
 
 // seconds are buckets for anything from a tiny network's run to an explanation of a large one.

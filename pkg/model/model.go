@@ -99,8 +99,8 @@ type Response struct {
 
 // Timing tells how long each stage of a request took. A stage that did not happen is zero.
 type Timing struct {
-	Preprocess, Queue, Stack, Run, Postprocess, Write time.Duration
-	Batch                                             int // how many requests ran together
+	Preprocess, Queue, Stack, Run, Postprocess time.Duration
+	Batch                                      int // how many requests ran together
 }
 
 // Job is a request made ready to run: decoded, and checked. Only the pipeline that made it knows what is in it.

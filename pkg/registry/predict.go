@@ -35,6 +35,13 @@ func (m *Models) Predict(ctx context.Context, ref model.Ref, req *model.Request)
 	return resp, err
 }
 
+// Wrote is told how long it took to write an answer of a model's to its caller, for the metrics.
+func (m *Models) Wrote(ref model.Ref, mode model.Mode, took time.Duration) {
+	if v, err := m.table.Load().find(ref); err == nil {
+		v.metrics.Wrote(mode, took)
+	}
+}
+
 // enter takes a place at the version that ref names. It returns a version also when that has no place. Lanes that close
 // were taken out of reach before, so who finds them closed looks again and finds what is there now.
 func (m *Models) enter(ref model.Ref, mode model.Mode) (*served, batch.Place, error) {

@@ -29,13 +29,13 @@ func (s *Server) handler(what string) http.Handler {
 	switch what {
 	case "inference":
 		return kserve.New(ready{s.models, s}, inference.New(ready{s.models, s}, inference.Options{
-			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only, Version: s.opts.Version, Addresses: addresses,
+			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only, Wrote: s.models.Wrote, Version: s.opts.Version, Addresses: addresses,
 		}), kserve.Options{
-			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Version: s.opts.Version,
+			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Wrote: s.models.Wrote, Version: s.opts.Version,
 		})
 	case "management":
 		return api.Wrap(management.New(s.models, management.Options{
-			ModelAPI: s.modelAPI, Version: s.opts.Version, Addresses: addresses, Refresh: s.refresh(), Log: s.log,
+			ModelAPI: s.modelAPI, Profile: s.opts.Profile, Version: s.opts.Version, Addresses: addresses, Refresh: s.refresh(), Log: s.log,
 		}), wrap)
 	}
 	return metrics.New(s.metrics.Gatherer(), metrics.Options{API: wrap, Version: s.opts.Version, Addresses: addresses})

@@ -61,6 +61,7 @@ type Options struct {
 	ModelAPI        bool // models can be registered and unregistered
 	LocalModelAPI   bool // they can while management is reached from this machine alone
 	MetricsAPI      bool
+	Profile         bool // the management API has profiles of the process, for callers on this machine
 	NoSystemMetrics bool // leave the host's load out of the metrics
 	AllowedURLs     []*regexp.Regexp
 	Params          []string // the names of the parameters that handlers take, for the inference API

@@ -39,6 +39,7 @@ type Options struct {
 	Inputs func(ref model.Ref) []string
 	// DefaultModel tells the model that /invocations asks where the request names none; nil: there is none.
 	DefaultModel func() (name string, ok bool)
+	Wrote        Wrote // nil: nobody looks
 
 	Version   string        // of the server, for the description of the API
 	Addresses api.Addresses // for the description of the API
@@ -117,11 +118,12 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 			return err
 		}
 	}
-	resp, err := Asker{s.models, s.Params, s.Inputs}.Ask(r.Context(), q)
+	asker := Asker{s.models, s.Params, s.Inputs, s.Wrote}
+	resp, err := asker.Ask(r.Context(), q)
 	if err != nil {
 		return err
 	}
-	Respond(w, resp)
+	asker.Send(w, r, q, resp.Timing, func() { Respond(w, resp) })
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -27,7 +28,11 @@ type Asker struct {
 	Models model.Predictor
 	Params []string                     // as in [Options]
 	Inputs func(ref model.Ref) []string // as in [Options]
+	Wrote  Wrote                        // nil: nobody looks
 }
+
+// Wrote is told how long it took to write an answer of a model that is there.
+type Wrote func(ref model.Ref, mode model.Mode, took time.Duration)
 
 // Ask asks a question: one thing, or with instances several, whose answers it joins. The request's ID is that of ctx.
 func (a Asker) Ask(ctx context.Context, q Question) (*model.Response, error) {

@@ -62,7 +62,7 @@ func (s *service) tensors(ref model.Ref, mode model.Mode) api.HandlerFunc {
 			return err
 		}
 		inference.SetHeader(w.Header(), resp)
-		write(w, text, data)
+		s.asker.Send(w, r, ask, resp.Timing, func() { write(w, text, data) })
 		return nil
 	}
 }

@@ -50,7 +50,7 @@ func (s *service) instances(ref model.Ref, mode model.Mode) api.HandlerFunc {
 		if err != nil {
 			return api.About(err, ref)
 		}
-		inference.Respond(w, resp)
+		s.asker.Send(w, r, q, resp.Timing, func() { inference.Respond(w, resp) })
 		return nil
 	}
 }

@@ -38,6 +38,7 @@ type Options struct {
 	Inputs func(ref model.Ref) []string
 	// Signature tells what a model takes and gives; nil, and for a model that is not known: nothing is known.
 	Signature func(ref model.Ref) oip.Signature
+	Wrote     inference.Wrote // nil: nobody looks
 
 	Version string // of the server
 }
@@ -52,7 +53,7 @@ func New(models Models, next http.Handler, opts Options) http.Handler {
 	}
 	opts.Params = slices.Clone(opts.Params)
 	opts.API.Failure = func(message string) any { return failure{message} }
-	s := &service{Options: opts, models: models, asker: inference.Asker{Models: models, Params: opts.Params, Inputs: opts.Inputs}}
+	s := &service{Options: opts, models: models, asker: inference.Asker{Models: models, Params: opts.Params, Inputs: opts.Inputs, Wrote: opts.Wrote}}
 	own := api.Wrap(s.serve, opts.API)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path, err := api.Segments(r); err == nil && owns(path) {

@@ -27,6 +27,13 @@ func (a *routes) document() *api.Document {
 			Responses:  api.Responses(http.StatusOK, "an empty line", api.Schema{Type: "string"}),
 		})
 	}
+	if a.opts.Profile {
+		d.Add("/debug/pprof/{profile}", "get", api.Operation{
+			ID: "profile", Summary: "A profile of the process for go tool pprof, as net/http/pprof has it, for callers on the server's own machine.",
+			Parameters: []api.Parameter{api.PathParameter("profile", "profile, heap, allocs, goroutine, block, mutex, threadcreate, trace, symbol or cmdline.")},
+			Responses:  api.Responses(http.StatusOK, "the profile", api.Schema{Type: "string"}),
+		})
+	}
 	name := api.PathParameter("model_name", "Name of the model.")
 	version := api.PathParameter("model_version", "Version of the model.")
 	add(d, "/models/{model_name}", "", name)

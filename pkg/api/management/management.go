@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -18,6 +19,7 @@ import (
 // Options are what the API needs beside the manager.
 type Options struct {
 	ModelAPI  bool                     // whether models can be registered and unregistered
+	Profile   bool                     // whether there are profiles under /debug/pprof, for callers on this machine
 	Version   string                   // of the program
 	Addresses api.Addresses            // of all three APIs
 	Refresh   func(which string) error // makes the management or the inference key anew; nil: there is no /token
@@ -46,6 +48,8 @@ func (a *routes) serve(w http.ResponseWriter, r *http.Request) error {
 		return api.NoMethod(w, http.MethodOptions)
 	case len(path) == 1 && path[0] == "token" && a.opts.Refresh != nil:
 		return a.token(w, r)
+	case a.opts.Profile && len(path) > 1 && len(path) < 4 && path[0] == "debug" && path[1] == "pprof":
+		return profile(w, r, strings.Join(path[2:], ""))
 	case path[0] != "models" || len(path) > 4:
 		return api.NoRoute()
 	}
