@@ -16,6 +16,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/pipeline"
+	"github.com/tsgo/tsgo/pkg/server"
 )
 
 // served is a version of a model as models list and models show tell it of a server.
@@ -182,6 +183,23 @@ func explainingOf(told map[string]any) (x pipeline.Explaining, ok bool) {
 	return x, x.Method != ""
 }
 
+// planOf reads how a version shares the cores from what it tells of itself.
+func planOf(told map[string]any) (plan server.Plan, ok bool) {
+	text, err := json.Marshal(told[server.PlanKey])
+	if err != nil || json.Unmarshal(text, &plan) != nil {
+		return plan, false
+	}
+	return plan, plan.Threads > 0
+}
+
+// costOf says what a run takes.
+func costOf(plan server.Plan) string {
+	if plan.Batch == 0 {
+		return fmt.Sprintf("%.3g ms a row", plan.Row)
+	}
+	return fmt.Sprintf("%.3g ms a row, %.3g ms in a batch of %d", plan.Row, plan.BatchRow, plan.Batch)
+}
+
 func showServed(w io.Writer, s model.Status) error {
 	v := servedOf(s)
 	version := v.Version
@@ -212,6 +230,12 @@ func showServed(w io.Writer, s model.Status) error {
 	if x, ok := explainingOf(s.Customized); ok {
 		for _, row := range explaining(x) {
 			lines = append(lines, [2]string{row[0], row[1]})
+		}
+	}
+	if plan, ok := planOf(s.Customized); ok {
+		lines = append(lines, [2]string{"threads", fmt.Sprintf("%d a run, %d at once on the server's cores: %s", plan.Threads, plan.Runs, plan.Why)})
+		if plan.Row > 0 {
+			lines = append(lines, [2]string{"cost", costOf(plan)})
 		}
 	}
 	for _, line := range lines {

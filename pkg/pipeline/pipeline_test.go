@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -271,22 +272,22 @@ func TestFixedBatchRunsInPaddedChunks(t *testing.T) {
 	}
 }
 
-func TestWarmRunsOnce(t *testing.T) {
+func TestWarm(t *testing.T) {
 	t.Parallel()
 	var shapes []string
 	p := load(t, signature(-1), func(in tensor.Named) (tensor.Named, error) {
 		shapes = append(shapes, in["x"].String())
 		return nil, fmt.Errorf("%w: zeros do not fit", fault.Invalid)
 	})
-	if err := p.Warm(t.Context()); err != nil {
-		t.Errorf("Warm = %v: that zeros do not fit says nothing", err)
+	if cost, err := p.Warm(t.Context()); err != nil || cost != (pipeline.Cost{}) {
+		t.Errorf("Warm = %v, %v: that zeros do not fit says nothing", cost, err)
 	}
 	if got := strings.Join(shapes, " "); got != "float32[1 4]" {
 		t.Errorf("ran on %s, want float32[1 4] once", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := p.Warm(ctx); fault.Of(err) != fault.Canceled {
+	if _, err := p.Warm(ctx); fault.Of(err) != fault.Canceled {
 		t.Errorf("Warm = %v, want %v", err, fault.Canceled)
 	}
 }
@@ -374,5 +375,33 @@ func TestAbout(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, about); diff != "" || about.Memory <= 0 {
 		t.Errorf("about, with %d bytes (-want +got):\n%s", about.Memory, diff)
+	}
+}
+
+// TestWarmMeasures checks what a run is said to cost, against a network that takes a time of its own for a row and for a
+// batch, and one that takes no batch.
+func TestWarmMeasures(t *testing.T) {
+	t.Parallel()
+	const row, batch = 2 * time.Millisecond, 8 * time.Millisecond
+	for _, together := range []bool{true, false} {
+		p := load(t, signature(-1), func(in tensor.Named) (tensor.Named, error) {
+			took, rows := row, in["x"].Shape()[0]
+			if rows > 1 {
+				took = batch
+			}
+			for start := time.Now(); time.Since(start) < took; { //nolint:revive // it is to keep the core busy
+			}
+			if rows > 1 && !together {
+				return nil, fmt.Errorf("%w: one row at a time", fault.Invalid)
+			}
+			return in, nil
+		})
+		cost, err := p.Warm(t.Context())
+		if err != nil || cost.Row < row {
+			t.Errorf("Warm = %+v, %v, want a row to take %v", cost, err, row)
+		}
+		if want := 8; together && (cost.Batch != want || cost.InBatch < batch/8) || !together && (cost.Batch != 0 || cost.InBatch != 0) {
+			t.Errorf("Warm = %+v, want what a row takes in a batch: %t", cost, together)
+		}
 	}
 }

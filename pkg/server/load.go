@@ -41,6 +41,30 @@ func (s *Server) load(ctx context.Context, r model.Registration, found registry.
 	if err != nil {
 		return nil, err
 	}
+	m, err := s.open(ctx, r, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := found(model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version}, pipeline.SettingsOf(m.Manifest)); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	if len(m.Manifest.Ignored) > 0 {
+		s.log.Info("settings that mean nothing here", "model", m.Manifest.Name, "settings", m.Manifest.Ignored)
+	}
+	threads, why := s.threads(r, m.Manifest)
+	p, cost, err := s.warm(ctx, m, threads)
+	if err == nil && s.opts.Threads == 0 && threads > 1 && cost.Row > 0 && cost.Row < quick {
+		threads, why = 1, "a run is too short to gain from a second thread"
+		p, cost, err = s.again(ctx, p, threads, func() (*archive.Model, error) { return s.open(ctx, r, path) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	return planned{p, s.plan(threads, why, cost)}, nil
+}
+
+// open opens a model, with what the registration and the options say of it in its manifest.
+func (s *Server) open(ctx context.Context, r model.Registration, path string) (*archive.Model, error) {
 	m, err := archive.Open(ctx, path, archive.Options{})
 	if err != nil {
 		return nil, err
@@ -49,23 +73,36 @@ func (s *Server) load(ctx context.Context, r model.Registration, found registry.
 	m.Manifest.Version = cmp.Or(r.Version, m.Manifest.Version)
 	m.Manifest.Handler = cmp.Or(r.Handler, m.Manifest.Handler)
 	s.opts.fill(&m.Manifest, r.AtStartup)
-	if err := found(model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version}, pipeline.SettingsOf(m.Manifest)); err != nil {
-		return nil, errors.Join(err, m.Close())
+	return m, nil
+}
+
+// again loads a model anew in place of p, on another number of threads: a session's cannot be changed.
+func (s *Server) again(
+	ctx context.Context, p *pipeline.Pipeline, threads int, open func() (*archive.Model, error),
+) (*pipeline.Pipeline, pipeline.Cost, error) {
+	if err := p.Close(); err != nil {
+		return nil, pipeline.Cost{}, err
 	}
-	if len(m.Manifest.Ignored) > 0 {
-		s.log.Info("settings that mean nothing here", "model", m.Manifest.Name, "settings", m.Manifest.Ignored)
+	m, err := open()
+	if err != nil {
+		return nil, pipeline.Cost{}, err
 	}
+	return s.warm(ctx, m, threads)
+}
+
+// warm loads a model and runs it once.
+func (s *Server) warm(ctx context.Context, m *archive.Model, threads int) (*pipeline.Pipeline, pipeline.Cost, error) {
 	p, err := pipeline.Load(ctx, m, pipeline.Options{
-		Open: s.opts.Open, Engine: engine.Options{IntraOpThreads: s.threads(r, m.Manifest)}, Gate: s.gate,
-		Handlers: s.opts.Handlers, Log: s.log,
+		Open: s.opts.Open, Engine: engine.Options{IntraOpThreads: threads}, Gate: s.gate, Handlers: s.opts.Handlers, Log: s.log,
 	})
 	if err != nil {
-		return nil, err
+		return nil, pipeline.Cost{}, err
 	}
-	if err := p.Warm(ctx); err != nil {
-		return nil, errors.Join(err, p.Close())
+	cost, err := p.Warm(ctx)
+	if err != nil {
+		return nil, pipeline.Cost{}, errors.Join(err, p.Close())
 	}
-	return p, nil
+	return p, cost, nil
 }
 
 // fill has what the options say of a version in its manifest, where that says nothing.
@@ -81,18 +118,6 @@ func (o Options) fill(m *archive.Manifest, atStartup bool) {
 	if atStartup && m.MinWorkers == 0 && m.MaxWorkers == 0 {
 		m.MinWorkers, m.MaxWorkers = said.MinWorkers, said.MaxWorkers
 	}
-}
-
-// threads returns how many threads one run of a model has: its workers together have the cores, and no more.
-func (s *Server) threads(r model.Registration, m archive.Manifest) int {
-	if s.opts.Threads > 0 {
-		return min(s.opts.Threads, s.opts.Cores)
-	}
-	workers := cmp.Or(m.MinWorkers, s.opts.Workers, s.opts.Cores)
-	if r.Workers != nil && *r.Workers > 0 {
-		workers = *r.Workers
-	}
-	return max(1, s.opts.Cores/workers)
 }
 
 // loadModels registers what is served from the start. What does not load is logged, and is no reason not to start.

@@ -73,7 +73,7 @@ func load(t *testing.T, handler string, g *onnx.Graph, labels, config string) *p
 			t.Error(err)
 		}
 	})
-	if err := p.Warm(t.Context()); err != nil {
+	if _, err := p.Warm(t.Context()); err != nil {
 		t.Errorf("warm up: %v", err)
 	}
 	return p

@@ -88,7 +88,7 @@ func tiny(t *testing.T) *pipeline.Pipeline {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	p := tiny(t)
-	if err := p.Warm(t.Context()); err != nil {
+	if _, err := p.Warm(t.Context()); err != nil {
 		t.Errorf("warm up: %v", err)
 	}
 	request := func(text string) *model.Request { return &model.Request{Inputs: []model.Input{body(text)}} }
