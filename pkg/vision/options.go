@@ -8,6 +8,7 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/nearest"
+	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
 // Options says how pictures become tensors. The zero value works: RGB, shorter side to 256, the middle 224x224, values
@@ -122,6 +123,18 @@ const (
 
 // DType is the type of a tensor's elements.
 type DType string
+
+// DTypeOf returns the type for a network whose input has this one: float32 where there is none for it.
+func DTypeOf(input tensor.DType) DType {
+	switch input {
+	case tensor.Uint8:
+		return Uint8
+	case tensor.Half:
+		return Float16
+	default:
+		return Float32
+	}
+}
 
 // The element types.
 const (

@@ -56,6 +56,9 @@ func New(env handler.Env) (handler.Handler, error) {
 	if env.Guessed {
 		c.guess()
 	}
+	if c.settings.DType == "" {
+		c.settings.DType = vision.DTypeOf(c.input.DType)
+	}
 	c.normaliseAsImageNet()
 	var err error
 	if c.transform, err = vision.New(c.settings.Options); err != nil {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/tsgo/tsgo/pkg/engine"
-	"github.com/tsgo/tsgo/pkg/tensor"
 	"github.com/tsgo/tsgo/pkg/vision"
 )
 
@@ -33,13 +32,8 @@ func guessed(input engine.Value) vision.Options {
 	if channels.Size == 1 {
 		o.Colour, o.Mean, o.Std = vision.Grey, nil, nil
 	}
-	switch input.DType {
-	case tensor.Uint8:
-		o.DType, o.Mean, o.Std = vision.Uint8, nil, nil
-	case tensor.Half:
-		o.DType = vision.Float16
-	default:
-		o.DType = vision.Float32
+	if o.DType = vision.DTypeOf(input.DType); o.DType == vision.Uint8 {
+		o.Mean, o.Std = nil, nil
 	}
 	return o
 }

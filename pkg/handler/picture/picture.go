@@ -64,14 +64,7 @@ func fill(o vision.Options, input engine.Value) vision.Options {
 		o.Size = vision.Size{Width: int(width.Size), Height: int(height.Size)}
 	}
 	if o.DType == "" {
-		switch input.DType {
-		case tensor.Uint8:
-			o.DType = vision.Uint8
-		case tensor.Half:
-			o.DType = vision.Float16
-		default:
-			o.DType = vision.Float32
-		}
+		o.DType = vision.DTypeOf(input.DType)
 	}
 	return o
 }
