@@ -92,7 +92,7 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name: "cgo elsewhere", file: file{name: "f.go", pkg: "model", imports: []string{"C"}},
-			want: []string{"f.go: model uses cgo, which only engine/ort and vision/jpeg may"},
+			want: []string{"f.go: model uses cgo, which only engine/ort, vision/jpeg and vision/vector may"},
 		},
 		{
 			name: "binding elsewhere, in a test too", file: file{name: "f_test.go", pkg: "model", test: true, imports: []string{binding}},
@@ -168,8 +168,8 @@ func check(rules []rule, files []file) []string {
 		for _, imported := range f.imports {
 			local, own := localName(imported)
 			switch {
-			case imported == "C" && f.pkg != "engine/ort" && f.pkg != "vision/jpeg":
-				complain("%s uses cgo, which only engine/ort and vision/jpeg may", f.pkg)
+			case imported == "C" && !slices.Contains([]string{"engine/ort", "vision/jpeg", "vision/vector"}, f.pkg):
+				complain("%s uses cgo, which only engine/ort, vision/jpeg and vision/vector may", f.pkg)
 			case (imported == binding || strings.HasPrefix(imported, binding+"/")) && f.pkg != "engine/ort":
 				complain("%s imports the ONNX Runtime binding, which only engine/ort may", f.pkg)
 			case !own || f.test:

@@ -3,6 +3,8 @@ package vision
 import (
 	"math"
 	"slices"
+
+	"github.com/tsgo/tsgo/pkg/vision/vector"
 )
 
 // kernel says, for each pixel of a resized row or column, which source pixels it is made of and with what weights.
@@ -26,6 +28,11 @@ const (
 
 // at returns the weights of pixel i.
 func (k *kernel) at(i int) []int64 { return k.weights[i*k.taps:][:k.taps] }
+
+// vector returns the kernel as package vector takes it.
+func (k *kernel) vector() vector.Kernel {
+	return vector.Kernel{Taps: k.taps, Starts: k.starts, Weights: k.weights}
+}
 
 // bounds returns the source pixels that are read at all.
 func (k *kernel) bounds() (from, to int) { return k.starts[0], k.starts[len(k.starts)-1] + k.taps }

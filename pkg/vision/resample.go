@@ -1,5 +1,7 @@
 package vision
 
+import "github.com/tsgo/tsgo/pkg/vision/vector"
+
 // pixels is a picture that can be read by rows. It must not be used by two goroutines at once.
 type pixels interface {
 	size() (width, height int)
@@ -11,22 +13,31 @@ type pixels interface {
 // scratch is the memory that resampling needs besides its result. It may be used again.
 type scratch struct {
 	across, down kernel
-	source       []uint8 // a source row, as far as it is needed
-	lanes        []lanes // the same, as acrossRGB wants it
-	ring         []uint8 // the last few rows before they are resized down
-	line, last   []uint8 // a row after that, and a row of the result
+	source       []uint8 // a strip of source rows, as far as they are needed
+	rows         []uint8 // the rows that are resized down next
+	lines        []uint8 // a strip of the result, after the first pass where that goes down
+	last         []uint8 // a strip of the result, where the first pass goes down
+	lanes        []lanes // a source row as acrossRGB wants it
 	sums         []int32 // a row being added up
+	vectors      vector.Weights
+	scalar       bool // the processor's vector instructions are not used
 }
 
-// resampler resizes a picture row by row and computes only the part that is asked for. Either each source row is resized
-// across as soon as it is needed, and then the rows down; or the source rows are resized down, and then each row across.
+// strip is how many rows are read at once, at most, and how many are resized in one call.
+const strip = 32
+
+// resampler resizes a picture strip by strip and computes only the part that is asked for. Either each source row is
+// resized across as soon as it is needed, and then the rows down; or the source rows are resized down, and then each row
+// across.
 type resampler struct {
 	*scratch
 	src       pixels
 	channels  int // bytes a pixel
 	downFirst bool
-	width     int // bytes a row in the ring
-	rows      int // rows in the ring
+	wide      bool // vector instructions are used
+	width     int  // bytes of each of the rows
+	first     int  // the source row that the rows begin with
+	loaded    int  // the source row behind their last one
 }
 
 // resample resizes src as g says and hands each row of the part of the tensor that src covers to emit, in order.
@@ -35,31 +46,51 @@ func (s *scratch) resample(src pixels, g geometry, f filter, emit func(y int, li
 	part := g.inside()
 	s.across.set(f, width, g.width, part.Min.X, part.Max.X)
 	s.down.set(f, height, g.height, part.Min.Y, part.Max.Y)
-	r := resampler{scratch: s, src: src, channels: src.channels(), rows: s.down.taps}
-	r.downFirst = downFirst(width, height, g)
-	from, to := s.across.bounds()
-	s.source = sized(s.source, (to-from)*r.channels)
-	s.last = sized(s.last, part.Dx()*r.channels)
-	r.width = len(s.last)
-	if r.downFirst {
-		r.width = len(s.source)
-	}
-	s.ring = sized(s.ring, r.rows*r.width)
-	s.line = sized(s.line, r.width)
-	s.sums = sized(s.sums, r.width)
-	next := 0
-	for i := range part.Dy() {
-		start := s.down.starts[i]
-		for next = max(next, start); next < start+r.rows; next++ {
-			r.load(next)
-		}
-		line := r.column(start, s.down.at(i))
+	r := resampler{scratch: s, src: src, channels: src.channels(), downFirst: downFirst(width, height, g), wide: !s.scalar && vector.Available()}
+	out := part.Dx() * r.channels
+	r.prepare(out)
+	for from := 0; from < part.Dy(); {
+		to := r.reach(from)
+		r.load(to)
+		lines := r.resizeDown(from, to)
 		if r.downFirst {
-			r.resizeAcross(s.last, line)
-			line = s.last
+			r.resizeAcross(r.last, lines, to-from)
+			lines = r.last
 		}
-		emit(i, line)
+		for i := range to - from {
+			emit(from+i, lines[i*out:(i+1)*out])
+		}
+		from = to
 	}
+}
+
+// prepare makes room for rows of the result of so many bytes.
+func (r *resampler) prepare(out int) {
+	from, to := r.across.bounds()
+	source := (to - from) * r.channels
+	r.width = out
+	if r.downFirst {
+		r.width = source
+		r.last = sized(r.last, strip*out)
+	}
+	r.source = sized(r.source, strip*source+vector.Overread)
+	r.rows = sized(r.rows, (r.down.taps+strip)*r.width+vector.Overread)
+	r.lines = sized(r.lines, strip*r.width+vector.Overread)
+	r.sums = sized(r.sums, r.width)
+	r.first = r.down.starts[0]
+	r.loaded = r.first
+	if r.wide {
+		r.vectors.Set(r.across.vector(), r.down.vector())
+	}
+}
+
+// reach returns the row of the result up to which the rows have room for what the rows from row from on are made of.
+func (r *resampler) reach(from int) int {
+	to := from + 1
+	for to < len(r.down.starts) && to-from < strip && r.down.starts[to]-r.down.starts[from] <= strip {
+		to++
+	}
+	return to
 }
 
 // downFirst tells whether the first of the two passes goes down. The order shows: pixels are rounded in between. Since
@@ -76,33 +107,54 @@ func sized[T any](buf []T, n int) []T {
 	return buf[:n]
 }
 
-// at returns the place of source row y in the ring.
-func (r *resampler) at(y int) []uint8 {
-	i := y % r.rows * r.width
-	return r.ring[i : i+r.width]
+// load reads the source rows that the rows of the result before row to are made of, resized across unless that comes
+// later. Of those that are there it keeps what is still needed.
+func (r *resampler) load(to int) {
+	end := r.down.starts[to-1] + r.down.taps
+	if first := end - r.down.taps - strip; first > r.first {
+		if first < r.loaded {
+			copy(r.rows, r.rows[(first-r.first)*r.width:(r.loaded-r.first)*r.width])
+		}
+		r.first, r.loaded = first, max(first, r.loaded)
+	}
+	from, right := r.across.bounds()
+	width := (right - from) * r.channels
+	direct := r.downFirst || r.across.same
+	for r.loaded < end {
+		n := min(strip, end-r.loaded)
+		dst := r.rows[(r.loaded-r.first)*r.width:]
+		strip := r.source
+		if direct {
+			strip = dst
+		}
+		for i := range n {
+			r.src.row(strip[i*width:(i+1)*width], r.loaded+i, from, right)
+		}
+		if !direct {
+			r.resizeAcross(dst, strip, n)
+		}
+		r.loaded += n
+	}
 }
 
-// load puts source row y into the ring, resized across unless that comes later.
-func (r *resampler) load(y int) {
+// resizeAcross resizes n rows, the part of each that is needed.
+func (r *resampler) resizeAcross(dst, src []uint8, n int) {
 	from, to := r.across.bounds()
-	if r.downFirst || r.across.same {
-		r.src.row(r.at(y), y, from, to)
+	in, out := (to-from)*r.channels, len(r.across.starts)*r.channels
+	if r.wide && r.channels == 3 {
+		r.vectors.Across(dst, src, in, n)
 		return
 	}
-	r.src.row(r.source, y, from, to)
-	r.resizeAcross(r.at(y), r.source)
-}
-
-// resizeAcross resizes the part of a row that is needed.
-func (r *resampler) resizeAcross(dst, src []uint8) {
-	from, _ := r.across.bounds()
-	if r.channels == 1 {
-		acrossGrey(dst, src, &r.across, from)
-		return
+	for i := range n {
+		dst, src := dst[i*out:(i+1)*out], src[i*in:(i+1)*in]
+		if r.channels == 1 {
+			acrossGrey(dst, src, &r.across, from)
+			continue
+		}
+		r.lanes = sized(r.lanes, len(src)/3)
+		pack(r.lanes, src)
+		acrossRGB(dst, r.lanes, &r.across, from)
 	}
-	r.lanes = sized(r.lanes, len(src)/3)
-	pack(r.lanes, src)
-	acrossRGB(dst, r.lanes, &r.across, from)
 }
 
 // acrossGrey resizes a row of grey pixels, the first of which is number from.
@@ -146,11 +198,26 @@ func acrossRGB(dst []uint8, src []lanes, k *kernel, from int) {
 	}
 }
 
-// column returns the sum of the rows in the ring from start on, weighted.
-func (r *resampler) column(start int, weights []int64) []uint8 {
-	if len(weights) == 1 { // of one: nothing is resized, or to the nearest
-		return r.at(start)
+// resizeDown returns rows from to to-1 of the result of going down, in memory that the next call uses again.
+func (r *resampler) resizeDown(from, to int) []uint8 {
+	if r.down.taps == 1 && to-from == r.down.starts[to-1]-r.down.starts[from]+1 { // nothing is resized
+		return r.rows[(r.down.starts[from]-r.first)*r.width:]
 	}
+	if r.wide {
+		r.vectors.Down(r.lines, vector.Rows{Pixels: r.rows, Width: r.width, First: r.first}, from, to)
+		return r.lines
+	}
+	for i := from; i < to; i++ {
+		r.column(r.lines[(i-from)*r.width:][:r.width], r.down.starts[i], r.down.at(i))
+	}
+	return r.lines
+}
+
+// at returns source row y, as it is among the rows.
+func (r *resampler) at(y int) []uint8 { return r.rows[(y-r.first)*r.width:][:r.width] }
+
+// column writes the weighted sum of the rows from start on to dst.
+func (r *resampler) column(dst []uint8, start int, weights []int64) {
 	sums := r.sums
 	for i := range sums {
 		sums[i] = half
@@ -165,8 +232,7 @@ func (r *resampler) column(start int, weights []int64) []uint8 {
 	for i, w := range weights {
 		last[i], rows[i] = int32(w), r.at(start+i)
 	}
-	finish(r.line, sums, rows, last)
-	return r.line
+	finish(dst, sums, rows, last)
 }
 
 func (r *resampler) four(y int) [4][]uint8 {
