@@ -130,7 +130,7 @@ func renderPage(w io.Writer, markdown string) error {
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
 		switch {
-		case strings.HasPrefix(line, "```"):
+		case strings.HasPrefix(strings.TrimSpace(line), "```"):
 			code = !code
 		case code:
 			out.WriteString("    " + line + "\n")
