@@ -61,6 +61,7 @@ func Table() []Setting {
 		own("unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })),
 		added("drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })),
 		own("max_request_size", "6553500", "bytes of a request's body at most", size(func(c *Config) *int64 { return &c.Server.MaxBody })),
+		own("max_response_size", "6553500", "bytes of a model's answer at most; a larger one is refused", size(func(c *Config) *int64 { return &c.Server.MaxAnswer })),
 		own("default_service_handler", "", "handler of a model that names none", text(func(c *Config) *string { return &c.Server.Handler })),
 		toggle(own("enable_metrics_api", "true", "whether there is a metrics address", boolean(func(c *Config) *bool { return &c.Server.MetricsAPI }))),
 		own("allowed_urls", "", "regular expressions, separated by commas, of the URLs that models may be registered from; empty: none outside the store", patterns),

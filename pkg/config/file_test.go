@@ -90,7 +90,7 @@ func effects() map[string]effect {
 		"grpc_management_max_connection_age_grace_ms": {state: later, value: "9223372036854775807", check: func(c c) bool { return c.Later.GRPCManagement.AgeGrace == 0 }, bad: "9223372036854775808"},
 		"enable_grpc_ssl":                             {state: used, value: "true", check: func(c c) bool { return c.Server.GRPCTLS }, bad: "1"},
 		"ts_open_inference_protocol":                  {value: "oip"},
-		"max_response_size":                           {state: later, value: "655350000", check: func(c c) bool { return c.Later.MaxResponse == 655350000 }, bad: "0"},
+		"max_response_size":                           {state: used, value: "655350000", check: func(c c) bool { return c.Server.MaxAnswer == 655350000 }, bad: "0"},
 		"keystore":                                    {state: used, value: "keystore.p12", check: func(c c) bool { return c.Server.TLS.Keystore == "keystore.p12" }},
 		"keystore_pass":                               {state: used, value: "sesame", check: func(c c) bool { return c.Server.TLS.KeystorePass == "sesame" }},
 		"keystore_type":                               {state: used, value: "JKS", check: func(c c) bool { return c.Server.TLS.KeystoreType == "JKS" }},

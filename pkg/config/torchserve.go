@@ -15,7 +15,6 @@ import (
 // Later is what settings say that nothing in tsgo acts upon yet.
 type Later struct {
 	GRPCInference, GRPCManagement GRPC
-	MaxResponse                   int64 // bytes
 	Sequence                      Sequence
 }
 
@@ -82,7 +81,6 @@ func switches() []Setting {
 // pending are the settings that nothing acts upon yet.
 func pending() []Setting {
 	return []Setting{
-		inFile(Pending, "max_response_size", "6553500", "an answer may have any size yet", size(func(c *Config) *int64 { return &c.Later.MaxResponse })),
 		inFile(Pending, "ts_header_key_sequence_id", "ts_request_sequence_id", sequences, text(func(c *Config) *string { return &c.Later.Sequence.ID })),
 		inFile(Pending, "ts_header_key_sequence_start", "ts_request_sequence_start", sequences, text(func(c *Config) *string { return &c.Later.Sequence.Start })),
 		inFile(Pending, "ts_header_key_sequence_end", "ts_request_sequence_end", sequences, text(func(c *Config) *string { return &c.Later.Sequence.End })),

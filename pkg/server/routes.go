@@ -29,9 +29,10 @@ func (s *Server) handler(what string) http.Handler {
 	switch what {
 	case "inference":
 		return kserve.New(ready{s.models, s}, inference.New(ready{s.models, s}, inference.Options{
-			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only, Version: s.opts.Version, Addresses: addresses,
+			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only,
+			MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version, Addresses: addresses,
 		}), kserve.Options{
-			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Version: s.opts.Version,
+			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version,
 		})
 	case "management":
 		return api.Wrap(management.New(s.models, management.Options{

@@ -54,7 +54,8 @@ type Options struct {
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
 	BodyTimeout                     time.Duration // a body, or an answer, of which nothing moves for so long is given up; 0: 30 s
 
-	MaxBody         int64 // bytes; 0: no limit
+	MaxBody         int64 // bytes of a request; 0: no limit
+	MaxAnswer       int64 // bytes of a model's answer; 0: no limit
 	Header          map[string]string
 	ModelAPI        bool // models can be registered and unregistered
 	LocalModelAPI   bool // they can while management is reached from this machine alone
