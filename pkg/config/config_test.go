@@ -37,7 +37,7 @@ func defaults() server.Options {
 		Inference: "127.0.0.1:8080", Management: "127.0.0.1:8081", Metrics: "127.0.0.1:8082",
 		GRPCInference: "127.0.0.1:7070", GRPCManagement: "127.0.0.1:7071", All: true, Queue: 100,
 		ResponseTimeout: 2 * time.Minute, StartupTimeout: 2 * time.Minute, UnregisterTimeout: 2 * time.Minute, Drain: 30 * time.Second,
-		MaxBody: 6553500, LocalModelAPI: true, MetricsAPI: true,
+		MaxBody: 6553500, MaxAnswer: 6553500, LocalModelAPI: true, MetricsAPI: true,
 		Keys: server.Keys{File: "key_file.json", Life: time.Hour}, TLS: certificate.Options{KeystoreType: "PKCS12"},
 	}
 }
@@ -151,6 +151,12 @@ func rows() []row {
 		{
 			"max_request_size",
 			map[string]func(o *server.Options){"1": is(func(o *server.Options) { o.MaxBody = 1 })},
+			[]string{"0", "-1", "6MB", "1e6"},
+			"want a number of bytes from 1",
+		},
+		{
+			"max_response_size",
+			map[string]func(o *server.Options){"1": is(func(o *server.Options) { o.MaxAnswer = 1 })},
 			[]string{"0", "-1", "6MB", "1e6"},
 			"want a number of bytes from 1",
 		},

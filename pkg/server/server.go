@@ -33,6 +33,8 @@ type Options struct {
 	Inference, Management, Metrics string // addresses, HOST:PORT, or https:// and that for TLS; port 0 takes any
 	GRPCInference, GRPCManagement  string // HOST:PORT; "": there is none
 	GRPCTLS                        bool   // these have TLS
+	GRPCInferenceLife              Life   // of a connection to the one
+	GRPCManagementLife             Life   // and to the other
 	PortOffset                     int    // added to the ports that are not 0
 
 	Store    *store.Store
@@ -71,6 +73,13 @@ type Options struct {
 	Log     *slog.Logger // nil: silent
 	Access  *slog.Logger // nil: no access lines
 	Started func(Report) // told once everything answers; nil: nobody listens
+}
+
+// Life is how long a gRPC connection lives: that of a caller who asks on is ended now and then, so that it comes back to
+// another server behind the same name.
+type Life struct {
+	Age   time.Duration // then it takes no more calls; 0: it may grow as old as its caller wants
+	Grace time.Duration // its calls have so long to end; 0: no limit
 }
 
 // Startup is a model that is served from the start.
