@@ -65,7 +65,7 @@ func rows() []row {
 		good := map[string]func(o *server.Options){}
 		for value, want := range map[string]string{
 			"http://0.0.0.0:9000": "0.0.0.0:9000", "gpu7:9000": "gpu7:9000", "http://[::1]:0/": "[::1]:0", ":9000": ":9000", "http://:65535": ":65535",
-			"https://gpu7:8443": "https://gpu7:8443", "HTTPS://0.0.0.0:0/": "https://0.0.0.0:0",
+			"https://gpu7:8443": "https://gpu7:8443", "unix:/tmp/s": "unix:/tmp/s", "unix:///tmp/a b/": "unix:/tmp/a b", "HTTPS://0.0.0.0:0/": "https://0.0.0.0:0",
 		} {
 			good[value] = func(o *server.Options) { *field(o) = want }
 		}
@@ -82,7 +82,7 @@ func rows() []row {
 		return good
 	}
 	noCalls := []string{"h:65536", "h:-1", "h:x", "h:", "http://h:1", "[]", "h:1/x", "me@h:1", "a:b:c", "unix:/tmp/s"}
-	noAddress := []string{"ftp://h:1", "ftp://h", "https://", "https://h:", "http://", "http://:", "http://h:", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
+	noAddress := []string{"ftp://h:1", "ftp://h", "https://", "https://h:", "http://", "http://:", "http://h:", "h", "unix:", "unix:s", "unix://s/x", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
 	seconds := func(field func(o *server.Options) *time.Duration) map[string]func(o *server.Options) {
 		return map[string]func(o *server.Options){
 			"7":     is(func(o *server.Options) { *field(o) = 7 * time.Second }),

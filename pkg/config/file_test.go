@@ -52,7 +52,7 @@ func effects() map[string]effect {
 	used, later := config.Used, config.Pending
 	all := map[string]effect{
 		"inference_address":  {state: used, value: "http://0.0.0.0", check: func(c c) bool { return c.Server.Inference == "0.0.0.0:80" }, bad: "ftp://0.0.0.0:8443"},
-		"management_address": {state: used, value: "HTTP://0.0.0.0", check: func(c c) bool { return c.Server.Management == "0.0.0.0:8081" }, bad: "unix:/tmp/socket"},
+		"management_address": {state: used, value: "HTTP://0.0.0.0", check: func(c c) bool { return c.Server.Management == "0.0.0.0:8081" }, bad: "unix:socket"},
 		"metrics_address":    {state: used, value: "https://0.0.0.0", check: func(c c) bool { return c.Server.Metrics == "https://0.0.0.0:8445" }, bad: "nowhere"},
 		"model_store": {state: used, value: "/models", check: func(c c) bool {
 			return c.Store == config.Place{"/models", "config.properties:1"} || c.Store == config.Place{"/models", "TS_MODEL_STORE"}

@@ -31,7 +31,7 @@ func (s *Server) services(l *listener) *rpc.Server {
 		life = s.opts.GRPCManagementLife
 	}
 	opts := rpc.Options{
-		Auth: s.guard(l.api()).Call, Ready: s.Ready, Log: s.log, Access: s.opts.Access, Observe: s.count,
+		Auth: s.guard(apiOf(l.what)).Call, Ready: s.Ready, Log: s.log, Access: s.opts.Access, Observe: s.count,
 		MaxReceive: math.MaxInt32, MaxAge: life.Age, MaxAgeGrace: life.Grace,
 	}
 	if l.tls != nil {

@@ -30,7 +30,9 @@ import (
 // Options say what is served, where and how. [Run] fills in no defaults but those that are named here; package config has
 // the defaults of the command.
 type Options struct {
-	Inference, Management, Metrics string // addresses, HOST:PORT, or https:// and that for TLS; port 0 takes any
+	// The addresses, HOST:PORT, https:// and that for TLS, or unix: and the path of a socket. Port 0 takes any. Those that
+	// are equal are one, which answers the routes of all.
+	Inference, Management, Metrics string
 	GRPCInference, GRPCManagement  string // HOST:PORT; "": there is none
 	GRPCTLS                        bool   // these have TLS
 	GRPCInferenceLife              Life   // of a connection to the one
@@ -88,7 +90,7 @@ type Startup struct {
 	Location string // a name in the store, or a path
 }
 
-// Addrs are the addresses that a server answers on; "": not at all.
+// Addrs are the addresses that a server answers on, HOST:PORT or unix: and the path of a socket; "": not at all.
 type Addrs struct{ Inference, Management, Metrics, GRPCInference, GRPCManagement string }
 
 // Report is what there is to say of a server that has started.
@@ -124,6 +126,7 @@ type Server struct {
 	endpoints   []Endpoint
 
 	listeners []*listener
+	answered  []answered
 	addrs     Addrs
 	stopping  atomic.Bool
 	undo      []func(ctx context.Context) error // the last one first
@@ -251,15 +254,22 @@ const (
 // server is not ready. Then, a connection that still has sent no whole header is not waited for any longer than that.
 const lull = 500 * time.Millisecond
 
+// answered is one of the APIs with the listener on which it is answered, which it may share.
+type answered struct {
+	what string
+	on   *listener
+}
+
 // listener is one of the ports.
 type listener struct {
-	what   string
-	net    net.Listener
-	server answerer
-	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
-	ended  chan struct{} // closed when it serves no longer
-	tls    *tls.Config   // nil: it speaks no TLS
-	serves bool
+	what       string // the API, or the first of those that share it
+	configured string // its address as the options have it
+	net        net.Listener
+	server     answerer
+	failed     chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
+	ended      chan struct{} // closed when it serves no longer
+	tls        *tls.Config   // nil: it speaks no TLS
+	serves     bool
 
 	mu    sync.Mutex                  // guards what follows
 	conns map[net.Conn]http.ConnState // those that are open

@@ -30,6 +30,9 @@ func (s *service) document() *api.Document {
 	d.Add("/invocations", "post", s.operation("invocations", "Asks the model that a field names, or the only one there is.",
 		api.QueryParameter(modelName, "the model; a field of a form may name it too", api.Schema{Type: "string"})))
 	d.Add("/models/{model_name}/invoke", "post", s.operation("invoke", "Asks the default version of a model.", name))
+	if s.More != nil {
+		s.More(d)
+	}
 	return d
 }
 

@@ -43,6 +43,9 @@ type Options struct {
 	MaxAnswer int64         // bytes of a model's answer, a larger one is refused; 0: no limit
 	Version   string        // of the server, for the description of the API
 	Addresses api.Addresses // for the description of the API
+
+	// More adds to the description of the API what else is answered at its address; nil: nothing is.
+	More func(d *api.Document)
 }
 
 // New returns the API's handler.
