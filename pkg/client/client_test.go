@@ -516,7 +516,7 @@ func TestNewRefuses(t *testing.T) {
 		"nothing but a port": {Server: ":8080"},
 		"another scheme":     {Server: "ftp://h:1"},
 		"a socket's name":    {Server: "unix:socket"},
-		"a socket, and HTTP": {Server: "unix:/tmp/socket", HTTP: http.DefaultClient},
+		"a socket, and HTTP": {Server: "unix:/tmp/socket", HTTP: &http.Client{}},
 		"no host":            {Inference: "http://:8080"},
 		"a password":         {Management: "http://me:secret@host"},
 		"a query":            {Metrics: "http://host/?a=b"},

@@ -9,6 +9,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/api/kserve"
 	"github.com/tsgo/tsgo/pkg/api/management"
 	"github.com/tsgo/tsgo/pkg/api/metrics"
+	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/registry"
 )
 
@@ -40,9 +41,11 @@ func owner(path []string, here []api.API) api.API {
 	var to api.API
 	switch {
 	case n == 0:
-	case path[0] == "models" && !(asks && n == 3 && path[2] == "invoke"), n == 1 && path[0] == "token":
+	case asks && n == 3 && path[0] == "models" && path[2] == "invoke", asks && path[0] == "metrics" && path[n-1] == "predict":
+		to = api.Inference
+	case path[0] == "models", n == 1 && path[0] == "token":
 		to = api.Management
-	case path[0] == "metrics" && !(asks && path[n-1] == "predict"):
+	case path[0] == "metrics":
 		to = api.Metrics
 	}
 	if slices.Contains(here, to) {
@@ -73,7 +76,12 @@ func (s *Server) one(of api.API, others []api.API) http.Handler {
 	case api.Inference:
 		return kserve.New(models, inference.New(models, inference.Options{
 			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, DefaultModel: s.models.Only,
-			MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version, Addresses: addresses, More: more,
+			MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version, Addresses: addresses,
+			More: func(d *api.Document) {
+				kserve.Describe(d, s.opts.Params)
+				more(d)
+			},
+			MoreOf: func(d *api.Document, ref model.Ref) { kserve.DescribeModel(d, ref, s.opts.Params) },
 		}), kserve.Options{
 			API: wrap, Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version,
 		})

@@ -44,8 +44,10 @@ type Options struct {
 	Version   string        // of the server, for the description of the API
 	Addresses api.Addresses // for the description of the API
 
-	// More adds to the description of the API what else is answered at its address; nil: nothing is.
-	More func(d *api.Document)
+	// More adds to the description of the API what else is answered at its address, and MoreOf to that of a model what else
+	// asks it; nil: nothing does.
+	More   func(d *api.Document)
+	MoreOf func(d *api.Document, ref model.Ref)
 }
 
 // New returns the API's handler.
