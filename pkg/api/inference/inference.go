@@ -40,8 +40,14 @@ type Options struct {
 	// DefaultModel tells the model that /invocations asks where the request names none; nil: there is none.
 	DefaultModel func() (name string, ok bool)
 
+	MaxAnswer int64         // bytes of a model's answer, a larger one is refused; 0: no limit
 	Version   string        // of the server, for the description of the API
 	Addresses api.Addresses // for the description of the API
+
+	// More adds to the description of the API what else is answered at its address, and MoreOf to that of a model what else
+	// asks it; nil: nothing does.
+	More   func(d *api.Document)
+	MoreOf func(d *api.Document, ref model.Ref)
 }
 
 // New returns the API's handler.
@@ -117,8 +123,12 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 			return err
 		}
 	}
-	resp, err := Asker{s.models, s.Params, s.Inputs}.Ask(r.Context(), q)
+	asker := Asker{Models: s.models, Params: s.Params, Inputs: s.Inputs, MaxAnswer: s.MaxAnswer}
+	resp, err := asker.Ask(r.Context(), q)
 	if err != nil {
+		return err
+	}
+	if err := asker.Fits(len(resp.Body)); err != nil {
 		return err
 	}
 	Respond(w, resp)

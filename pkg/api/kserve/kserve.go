@@ -39,7 +39,8 @@ type Options struct {
 	// Signature tells what a model takes and gives; nil, and for a model that is not known: nothing is known.
 	Signature func(ref model.Ref) oip.Signature
 
-	Version string // of the server
+	MaxAnswer int64  // as in [inference.Options]; of tensors, it counts what is sent of them
+	Version   string // of the server
 }
 
 // New returns a handler that answers what comes under the paths of the protocols, and leaves everything else to next.
@@ -52,7 +53,9 @@ func New(models Models, next http.Handler, opts Options) http.Handler {
 	}
 	opts.Params = slices.Clone(opts.Params)
 	opts.API.Failure = func(message string) any { return failure{message} }
-	s := &service{Options: opts, models: models, asker: inference.Asker{Models: models, Params: opts.Params, Inputs: opts.Inputs}}
+	s := &service{Options: opts, models: models, asker: inference.Asker{
+		Models: models, Params: opts.Params, Inputs: opts.Inputs, MaxAnswer: opts.MaxAnswer,
+	}}
 	own := api.Wrap(s.serve, opts.API)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path, err := api.Segments(r); err == nil && owns(path) {
