@@ -259,7 +259,7 @@ func (s running) ask(t *testing.T, method, port, path string) (status int, body 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

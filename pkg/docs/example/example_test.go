@@ -81,7 +81,7 @@ func post(t *testing.T, url, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
