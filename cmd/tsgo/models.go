@@ -22,7 +22,7 @@ func newModels(s streams, g *globals) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g))
+	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsPack(s, g), newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g))
 	return cmd
 }
 
@@ -191,12 +191,7 @@ func (o *modelsShowOptions) run(ctx context.Context) error {
 	if len(this.Ignored) > 0 {
 		rows = append(rows, []string{"ignored", strings.Join(this.Ignored, ", ")})
 	}
-	for _, row := range rows {
-		if _, err := fmt.Fprintf(o.out, "%-8s %s\n", row[0], row[1]); err != nil {
-			return err //nolint:wrapcheck // of the standard output
-		}
-	}
-	return nil
+	return writeRows(o.out, rows)
 }
 
 func (o *modelsShowOptions) look(ctx context.Context) (shown, error) {

@@ -22,7 +22,7 @@ type remote struct {
 
 // serverFlags gives a command the flags of one that asks a server where one is named; without, it works in this process.
 func (r *remote) serverFlags(s streams, cmd *cobra.Command) {
-	r.addFlags(cmd, s.env("TSGO_SERVER"), "ask the server at this address, whichever of its APIs it is (default: $TSGO_SERVER; without, this process answers)")
+	r.addFlags(cmd, s.env("TSGO_SERVER"), "ask the server at this address, http://HOST:PORT or unix:/PATH, whichever of its APIs it is (default: $TSGO_SERVER; without, this process answers)")
 }
 
 // mustServerFlags gives a command the flags of one that has no other way than a server.
@@ -31,7 +31,7 @@ func (r *remote) mustServerFlags(s streams, cmd *cobra.Command) {
 	if server == "" {
 		server = client.DefaultServer
 	}
-	r.addFlags(cmd, server, "address of the server, whichever of its APIs it is; also $TSGO_SERVER")
+	r.addFlags(cmd, server, "address of the server, http://HOST:PORT or unix:/PATH, whichever of its APIs it is; also $TSGO_SERVER")
 }
 
 func (r *remote) addFlags(cmd *cobra.Command, server, help string) {

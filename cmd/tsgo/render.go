@@ -65,6 +65,16 @@ func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) err
 	return nil
 }
 
+// writeRows writes labelled lines: a label, and what it is of.
+func writeRows(w io.Writer, rows [][]string) error {
+	for _, row := range rows {
+		if _, err := fmt.Fprintf(w, "%-8s %s\n", row[0], row[1]); err != nil {
+			return err //nolint:wrapcheck // of the standard output
+		}
+	}
+	return nil
+}
+
 // writeJSON writes v for programs to read.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

@@ -206,7 +206,7 @@ func (o *serveOptions) report(r server.Report) {
 	var rows [][]string
 	for _, e := range r.Endpoints {
 		url := e.URL
-		if e.API == api.Metrics {
+		if e.API == api.Metrics && !strings.HasPrefix(url, "unix:") {
 			url += "/metrics"
 		}
 		what := string(e.API)

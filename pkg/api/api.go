@@ -90,6 +90,19 @@ func FailureOf(err error, id string) Failure {
 	return Failure{s.rpc, s.name, message(err, id)}
 }
 
+// HTTPStatus returns the status that an answer over HTTP has where a call over gRPC ends with code.
+func HTTPStatus(code codes.Code) int {
+	if code == codes.OK {
+		return http.StatusOK
+	}
+	for kind := fault.Internal; kind <= fault.Canceled; kind++ {
+		if s := statusOf(kind); s.rpc == code {
+			return s.http
+		}
+	}
+	return http.StatusInternalServerError
+}
+
 // Words gives a failure the message that stands on the wire, and keeps its kind.
 func Words(err error, format string, args ...any) error {
 	return &worded{err, fmt.Sprintf(format, args...)}

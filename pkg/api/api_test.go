@@ -247,3 +247,15 @@ func FuzzReadError(f *testing.F) {
 		}
 	})
 }
+
+func TestHTTPStatus(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[codes.Code]int{
+		codes.OK: 200, codes.InvalidArgument: 400, codes.NotFound: 404, codes.ResourceExhausted: 413, codes.Unauthenticated: 401,
+		codes.Internal: 500, codes.Unavailable: 503, codes.Canceled: 499, codes.Unknown: 500, codes.DataLoss: 500,
+	} {
+		if got := api.HTTPStatus(code); got != want {
+			t.Errorf("%s: %d, want %d", code, got, want)
+		}
+	}
+}

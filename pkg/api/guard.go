@@ -48,7 +48,7 @@ func (g *Guard) Request(r *http.Request) error {
 	if err == nil {
 		return nil
 	}
-	g.tell(r.Context(), err, slog.String("caller", r.RemoteAddr), slog.String("method", short(r.Method)), slog.String("path", short(r.URL.Path)))
+	g.tell(r.Context(), err, slog.String("caller", callerOf(r)), slog.String("method", short(r.Method)), slog.String("path", short(r.URL.Path)))
 	return Words(err, "Token %s failed. Token either incorrect, expired, or not provided correctly", what)
 }
 

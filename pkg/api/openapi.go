@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -65,7 +66,7 @@ type Components struct {
 	Schemas Ordered[Schema] `json:"schemas"`
 }
 
-// Operation is what one method of a path does. Its failures are added by [Document.Add].
+// Operation is what one method of a path does. Its failures are added by [Document.Add], unless it tells them itself.
 type Operation struct {
 	ID         string           `json:"operationId"`
 	Summary    string           `json:"summary,omitempty"`
@@ -165,10 +166,15 @@ func NewDocument(info Info, own API, addresses Addresses) *Document {
 	}
 }
 
+// AnyOther stands for the statuses that an operation's responses do not name.
+const AnyOther = "default"
+
 // Add adds an operation. The method is in lower case, as the format wants it.
 func (d *Document) Add(path, method string, op Operation) {
-	failure := Content{Description: "what went wrong", Content: JSONContent(Schema{Ref: "#/components/schemas/" + errorSchema})}
-	op.Responses = append(op.Responses[:len(op.Responses):len(op.Responses)], Entry[Content]{"default", failure})
+	if !slices.ContainsFunc(op.Responses, func(e Entry[Content]) bool { return e.Key == AnyOther }) {
+		failure := Content{Description: "what went wrong", Content: JSONContent(Schema{Ref: "#/components/schemas/" + errorSchema})}
+		op.Responses = append(op.Responses[:len(op.Responses):len(op.Responses)], Entry[Content]{AnyOther, failure})
+	}
 	for _, item := range d.Paths {
 		if item.Key == path {
 			*item.Value = append(*item.Value, Entry[Operation]{method, op})

@@ -106,7 +106,15 @@ func (h *wrapped) finish(w *recorder, r *http.Request) {
 
 // accessLine is TorchServe's: the caller, the request's first line, the status, the milliseconds.
 func accessLine(r *http.Request, status int, took time.Duration) string {
-	return fmt.Sprintf("/%s %s %d %d", r.RemoteAddr, strconv.Quote(r.Method+" "+discreet(r.RequestURI)+" "+r.Proto), status, took.Milliseconds())
+	return fmt.Sprintf("/%s %s %d %d", callerOf(r), strconv.Quote(r.Method+" "+discreet(r.RequestURI)+" "+r.Proto), status, took.Milliseconds())
+}
+
+// callerOf returns the address of a caller. Who comes by a Unix socket has none, and is of this machine.
+func callerOf(r *http.Request) string {
+	if r.RemoteAddr == "" || r.RemoteAddr == "@" {
+		return "127.0.0.1"
+	}
+	return r.RemoteAddr
 }
 
 // What a URL in a query may hold that is nobody else's: a password before its host, and a signature behind its path. Its

@@ -286,3 +286,12 @@ func anything(ast.Node) error { return nil }
 func printable(s string) bool {
 	return len(s) <= maxText && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
+
+// ConfigKeys returns the keys that the top of a model-config.yaml may have, for whoever documents them.
+func ConfigKeys() []string {
+	var keys []string
+	for _, s := range new(Manifest).settings() {
+		keys = append(keys, s.key)
+	}
+	return keys
+}

@@ -95,13 +95,23 @@ func below[V any](dir string, all map[string]V) map[string]V {
 // readDirectory lists the directory root. Where everything in it is in one directory, that is the model's: inner is its
 // name then.
 func readDirectory(root *os.Root, source string) (files contents, inner string, err error) {
-	files = contents{source: source, sizes: map[string]int64{}, odd: map[string]string{}}
+	files, err = readTree(root, source)
+	if err != nil {
+		return files, "", err
+	}
+	inner = files.inner()
+	return files.within(inner), inner, nil
+}
+
+// readTree lists the directory root.
+func readTree(root *os.Root, source string) (contents, error) {
+	files := contents{source: source, sizes: map[string]int64{}, odd: map[string]string{}}
 	files.read = func(name string, limit int64) ([]byte, error) { return readFile(root, name, limit) }
 	dirs := []string{"."}
 	for len(dirs) > 0 && len(files.sizes)+len(files.odd) < maxListed {
 		entries, err := fs.ReadDir(root.FS(), dirs[0])
 		if err != nil {
-			return files, "", fmt.Errorf("%w: list %s: %w", fault.BadModel, source, err)
+			return files, fmt.Errorf("%w: list %s: %w", fault.BadModel, source, err)
 		}
 		for _, entry := range entries {
 			name := path.Join(dirs[0], entry.Name())
@@ -114,8 +124,7 @@ func readDirectory(root *os.Root, source string) (files contents, inner string, 
 		}
 		dirs = dirs[1:]
 	}
-	inner = files.inner()
-	return files.within(inner), inner, nil
+	return files, nil
 }
 
 // hidden reports whether a directory, or one above it, is hidden: a tool's, and not the model's.

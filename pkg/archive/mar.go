@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 )
@@ -75,14 +76,15 @@ func (c contents) readMAR() (m Manifest, configFile string, err error) {
 	return m, configFile, c.checkFile("configFile", configFile)
 }
 
+// runtimes are what TorchServe knows as one. None of them means anything here.
+func runtimes() []string { return []string{"python", "python3", "LSP"} }
+
 func (i marInfo) manifest() (Manifest, error) {
 	m := Manifest{
 		Name: string(i.Model.Name), Version: string(i.Model.Version), Runtime: string(i.Runtime),
 		SerializedFile: string(i.Model.SerializedFile), Handler: string(i.Model.Handler),
 	}
-	switch m.Runtime {
-	case "", "python", "python3", "LSP":
-	default:
+	if m.Runtime != "" && !slices.Contains(runtimes(), m.Runtime) {
 		return m, fmt.Errorf("runtime %q: want python, python3 or LSP", m.Runtime)
 	}
 	if m.Name != "" && !word.MatchString(m.Name) {

@@ -34,9 +34,12 @@ const (
 	schemeTLS = "https"
 )
 
-// parseAddress reads http://HOST[:PORT][/PATH], or https. HOST:PORT alone is http, and the /metrics that stands behind the
+// parseAddress reads http://HOST[:PORT][/PATH], or https, or unix:/PATH. HOST:PORT alone is http, and the /metrics that stands behind the
 // address of metrics wherever Prometheus is set up is no part of it.
 func parseAddress(text string) (*url.URL, error) {
+	if strings.HasPrefix(text, socketScheme) {
+		return parseSocket(text)
+	}
 	whole := text
 	if !strings.Contains(whole, "://") {
 		whole = scheme + "://" + whole
@@ -44,7 +47,7 @@ func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(whole)
 	switch {
 	case err != nil || u.Scheme != scheme && u.Scheme != schemeTLS || u.Hostname() == "" || strings.HasSuffix(u.Host, ":"):
-		return nil, fmt.Errorf("%w: server address %q: want http://HOST:PORT, as %s is", fault.Invalid, text, DefaultServer)
+		return nil, fmt.Errorf("%w: server address %q: want http://HOST:PORT, as %s is, or unix:/PATH", fault.Invalid, text, DefaultServer)
 	case u.User != nil:
 		return nil, fmt.Errorf("%w: server address %q: want no user and no password; a token goes by --token", fault.Invalid, u.Redacted())
 	case u.RawQuery != "" || u.Fragment != "":
@@ -145,13 +148,19 @@ func named(description string) (which part, ok bool) {
 // 127.0.0.1: from here, its host is the one that was named.
 func (c *Client) resolve(listed string) *url.URL {
 	u, err := parseAddress(listed)
-	if err != nil {
+	switch here := isSocket(c.server); {
+	case err != nil || isSocket(u) && !here: // nobody elsewhere says which socket of this machine to write to
 		return nil
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+	case isLoopback(u) && !here:
 		return withPort(u, c.server.Hostname(), u.Port())
 	}
 	return u
+}
+
+// isLoopback tells whether a host is, as it knows itself, the machine that it is on.
+func isLoopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback())
 }
 
 // neighbours returns where the APIs are by the port of one of them, and by what it answers.

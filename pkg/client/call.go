@@ -111,6 +111,9 @@ func (c *Client) send(ctx context.Context, base *url.URL, this call) (*answer, e
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", fault.Invalid, err)
 	}
+	if isSocket(base) {
+		req.Host = "localhost"
+	}
 	for name, values := range this.header {
 		req.Header[name] = values
 	}
@@ -125,7 +128,7 @@ func (c *Client) send(ctx context.Context, base *url.URL, this call) (*answer, e
 		return nil, c.unreachable(ctx, base, err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // it is only read
-	a := &answer{code: resp.StatusCode, status: resp.Status, header: resp.Header, from: base.Scheme + "://" + base.Host}
+	a := &answer{code: resp.StatusCode, status: resp.Status, header: resp.Header, from: shown(base)}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, c.most+1))
 	switch {
 	case err != nil:

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,8 +27,8 @@ const defaultMaxAnswer = 256 << 20
 
 // Options say where the server is, and how to ask it.
 type Options struct {
-	// Server is the address of one of the APIs, whichever; the other two are found through it. Empty: one of those below,
-	// or else DefaultServer.
+	// Server is the address of one of the APIs, whichever, http://HOST:PORT or unix:/PATH of a socket; the other two are
+	// found through it. Empty: one of those below, or else DefaultServer.
 	Server string
 	// Inference, Management and Metrics are the addresses of the APIs. Empty: found through Server.
 	Inference, Management, Metrics string
@@ -105,6 +106,8 @@ func (c *Client) connect(opts Options) error {
 	switch {
 	case opts.HTTP != nil && len(opts.CA) > 0:
 		return fmt.Errorf("%w: certificates and an HTTP client are given; give the client its own certificates", fault.Invalid)
+	case opts.HTTP != nil && slices.ContainsFunc(c.trusted, isSocket):
+		return fmt.Errorf("%w: a Unix socket and an HTTP client are given, which cannot know it; give the client alone what dials", fault.Invalid)
 	case opts.HTTP != nil:
 		own := *opts.HTTP
 		c.http = &own
@@ -135,8 +138,8 @@ func newTransport(ca []byte) (*http.Transport, error) {
 		}
 	}
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		Proxy:                 proxy,
+		DialContext:           dial,
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   dialTimeout,
 		ForceAttemptHTTP2:     true,
@@ -172,9 +175,13 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// trusts tells whether the token may be sent to u: a named host, and not in clear where it was named for TLS.
+// trusts tells whether the token may be sent to u: a named host, and not in clear where it was named for TLS. A socket that
+// is named stands for this machine.
 func (c *Client) trusts(u *url.URL) bool {
 	for _, named := range c.trusted {
+		if isSocket(named) && (isSocket(u) || isLoopback(u)) {
+			return true
+		}
 		if u.Hostname() == named.Hostname() && (u.Scheme == schemeTLS || named.Scheme != schemeTLS) {
 			return true
 		}
@@ -189,7 +196,7 @@ func (c *Client) unreachable(ctx context.Context, u *url.URL, err error) error {
 		dial   *net.OpError
 		cert   *tls.CertificateVerificationError
 		whole  *url.Error
-		server = u.Scheme + "://" + u.Host
+		server = shown(u)
 	)
 	if errors.As(err, &whole) {
 		err = whole.Err // without the method and the URL, which may hold a whole request's parameters

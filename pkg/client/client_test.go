@@ -514,7 +514,9 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]client.Options{
 		"nothing but a port": {Server: ":8080"},
-		"another scheme":     {Server: "unix:/tmp/socket"},
+		"another scheme":     {Server: "ftp://h:1"},
+		"a socket's name":    {Server: "unix:socket"},
+		"a socket, and HTTP": {Server: "unix:/tmp/socket", HTTP: &http.Client{}},
 		"no host":            {Inference: "http://:8080"},
 		"a password":         {Management: "http://me:secret@host"},
 		"a query":            {Metrics: "http://host/?a=b"},

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -46,7 +47,7 @@ const prefix = "TSGO_"
 // Table returns the settings that have a flag, in the order in which help shows them.
 func Table() []Setting {
 	return append([]Setting{
-		own("inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered", address(func(o *server.Options) *string { return &o.Inference }, "80", "443")),
+		own("inference_address", "http://127.0.0.1:8080", "where predictions and explanations are answered; unix:/PATH is a socket, and addresses that are equal are one", address(func(o *server.Options) *string { return &o.Inference }, "80", "443")),
 		own("management_address", "http://127.0.0.1:8081", "where models are registered and scaled", address(func(o *server.Options) *string { return &o.Management }, "8081", "8444")),
 		own("metrics_address", "http://127.0.0.1:8082", "where Prometheus reads", address(func(o *server.Options) *string { return &o.Metrics }, "8082", "8445")),
 		own("grpc_inference_address", "127.0.0.1", "where predictions and explanations are answered over gRPC, HOST or HOST:PORT; none: nowhere", grpcAddress("7070", func(o *server.Options) *string { return &o.GRPCInference })),
@@ -62,6 +63,7 @@ func Table() []Setting {
 		own("unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })),
 		added("drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })),
 		own("max_request_size", "6553500", "bytes of a request's body at most", size(func(c *Config) *int64 { return &c.Server.MaxBody })),
+		own("max_response_size", "6553500", "bytes of a model's answer at most; a larger one is refused", size(func(c *Config) *int64 { return &c.Server.MaxAnswer })),
 		own("default_service_handler", "", "handler of a model that names none", text(func(c *Config) *string { return &c.Server.Handler })),
 		toggle(own("enable_metrics_api", "true", "whether there is a metrics address", boolean(func(c *Config) *bool { return &c.Server.MetricsAPI }))),
 		toggle(added("pprof", "false", "whether the management address has profiles of the process under /debug/pprof, for callers on this machine alone", boolean(func(c *Config) *bool { return &c.Server.Profile }))),
@@ -119,10 +121,18 @@ func Unknown(environ []string, others ...string) []string {
 	return wrong
 }
 
-// address reads http://HOST:PORT, HOST:PORT, or https://HOST:PORT for TLS; and, as TorchServe does, http://HOST and
+// address reads http://HOST:PORT, HOST:PORT, https://HOST:PORT for TLS, or unix:/PATH of a socket; and, as TorchServe does, http://HOST and
 // https://HOST, which leave the port to be implied.
 func address(field func(*server.Options) *string, plain, secure string) setter {
 	return func(c *Config, value string) error {
+		if path, ok := strings.CutPrefix(value, "unix:"); ok {
+			path = strings.TrimPrefix(path, "//")
+			if !filepath.IsAbs(path) {
+				return fmt.Errorf("%w: %q: want unix: and an absolute path, as in unix:/run/tsgo.sock", fault.Invalid, value)
+			}
+			*field(&c.Server) = "unix:" + filepath.Clean(path)
+			return nil
+		}
 		text := value
 		if !strings.Contains(text, "://") {
 			text = "http://" + text
@@ -132,7 +142,7 @@ func address(field func(*server.Options) *string, plain, secure string) setter {
 		case err != nil:
 			return fmt.Errorf("%w: %w", fault.Invalid, err)
 		case u.Scheme != "http" && u.Scheme != "https":
-			return fmt.Errorf("%w: %q: want http://HOST:PORT, or https:// for TLS; Unix sockets are for a proxy before it", fault.Invalid, value)
+			return fmt.Errorf("%w: %q: want http://HOST:PORT, https:// for TLS, or unix:/PATH", fault.Invalid, value)
 		case u.Port() == "" && u.Hostname() != "" && text == value && !strings.HasSuffix(u.Host, ":"):
 			u.Host += ":" + map[string]string{"http": plain, "https": secure}[u.Scheme]
 		}

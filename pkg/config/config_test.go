@@ -37,7 +37,7 @@ func defaults() server.Options {
 		Inference: "127.0.0.1:8080", Management: "127.0.0.1:8081", Metrics: "127.0.0.1:8082",
 		GRPCInference: "127.0.0.1:7070", GRPCManagement: "127.0.0.1:7071", All: true, Queue: 100,
 		ResponseTimeout: 2 * time.Minute, StartupTimeout: 2 * time.Minute, UnregisterTimeout: 2 * time.Minute, Drain: 30 * time.Second,
-		MaxBody: 6553500, LocalModelAPI: true, MetricsAPI: true,
+		MaxBody: 6553500, MaxAnswer: 6553500, LocalModelAPI: true, MetricsAPI: true,
 		Keys: server.Keys{File: "key_file.json", Life: time.Hour}, TLS: certificate.Options{KeystoreType: "PKCS12"},
 	}
 }
@@ -65,7 +65,7 @@ func rows() []row {
 		good := map[string]func(o *server.Options){}
 		for value, want := range map[string]string{
 			"http://0.0.0.0:9000": "0.0.0.0:9000", "gpu7:9000": "gpu7:9000", "http://[::1]:0/": "[::1]:0", ":9000": ":9000", "http://:65535": ":65535",
-			"https://gpu7:8443": "https://gpu7:8443", "HTTPS://0.0.0.0:0/": "https://0.0.0.0:0",
+			"https://gpu7:8443": "https://gpu7:8443", "unix:/tmp/s": "unix:/tmp/s", "unix:///tmp/a b/": "unix:/tmp/a b", "HTTPS://0.0.0.0:0/": "https://0.0.0.0:0",
 		} {
 			good[value] = func(o *server.Options) { *field(o) = want }
 		}
@@ -82,7 +82,7 @@ func rows() []row {
 		return good
 	}
 	noCalls := []string{"h:65536", "h:-1", "h:x", "h:", "http://h:1", "[]", "h:1/x", "me@h:1", "a:b:c", "unix:/tmp/s"}
-	noAddress := []string{"ftp://h:1", "ftp://h", "https://", "https://h:", "http://", "http://:", "http://h:", "h", "unix:/tmp/s", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
+	noAddress := []string{"ftp://h:1", "ftp://h", "https://", "https://h:", "http://", "http://:", "http://h:", "h", "unix:", "unix:s", "unix://s/x", "http://h:1/x", "http://h:1?a=b", "http://h:1#a", "http://me:x@h:1", "http://h:65536", "h:http", "http://h h:1"}
 	seconds := func(field func(o *server.Options) *time.Duration) map[string]func(o *server.Options) {
 		return map[string]func(o *server.Options){
 			"7":     is(func(o *server.Options) { *field(o) = 7 * time.Second }),
@@ -156,6 +156,12 @@ func rows() []row {
 			"want a number of bytes from 1",
 		},
 		{"pprof", booleans(func(o *server.Options) *bool { return &o.Profile }), []string{"ture", "flase"}, "want true or false, did you mean"},
+		{
+			"max_response_size",
+			map[string]func(o *server.Options){"1": is(func(o *server.Options) { o.MaxAnswer = 1 })},
+			[]string{"0", "-1", "6MB", "1e6"},
+			"want a number of bytes from 1",
+		},
 		{"enable_metrics_api", booleans(func(o *server.Options) *bool { return &o.MetricsAPI }), []string{"ture", "flase"}, "want true or false, did you mean"},
 		{
 			"allowed_urls",

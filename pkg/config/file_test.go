@@ -52,7 +52,7 @@ func effects() map[string]effect {
 	used, later := config.Used, config.Pending
 	all := map[string]effect{
 		"inference_address":  {state: used, value: "http://0.0.0.0", check: func(c c) bool { return c.Server.Inference == "0.0.0.0:80" }, bad: "ftp://0.0.0.0:8443"},
-		"management_address": {state: used, value: "HTTP://0.0.0.0", check: func(c c) bool { return c.Server.Management == "0.0.0.0:8081" }, bad: "unix:/tmp/socket"},
+		"management_address": {state: used, value: "HTTP://0.0.0.0", check: func(c c) bool { return c.Server.Management == "0.0.0.0:8081" }, bad: "unix:socket"},
 		"metrics_address":    {state: used, value: "https://0.0.0.0", check: func(c c) bool { return c.Server.Metrics == "https://0.0.0.0:8445" }, bad: "nowhere"},
 		"model_store": {state: used, value: "/models", check: func(c c) bool {
 			return c.Store == config.Place{"/models", "config.properties:1"} || c.Store == config.Place{"/models", "TS_MODEL_STORE"}
@@ -84,13 +84,13 @@ func effects() map[string]effect {
 		"grpc_management_address":                     {state: used, value: "NONE", check: func(c c) bool { return c.Server.GRPCManagement == "" }, bad: "h:65536"},
 		"grpc_inference_port":                         {state: used, value: "9090", check: func(c c) bool { return c.Server.GRPCInference == "127.0.0.1:9090" }, bad: "65536"},
 		"grpc_management_port":                        {state: used, value: "9091", check: func(c c) bool { return c.Server.GRPCManagement == "127.0.0.1:9091" }, bad: "-1"},
-		"grpc_inference_max_connection_age_ms":        {state: later, value: "1500", check: func(c c) bool { return c.Later.GRPCInference.Age == 1500*time.Millisecond }, bad: "0"},
-		"grpc_management_max_connection_age_ms":       {state: later, value: "1500", check: func(c c) bool { return c.Later.GRPCManagement.Age == 1500*time.Millisecond }, bad: "1s"},
-		"grpc_inference_max_connection_age_grace_ms":  {state: later, value: "1500", check: func(c c) bool { return c.Later.GRPCInference.AgeGrace == 1500*time.Millisecond }, bad: "x"},
-		"grpc_management_max_connection_age_grace_ms": {state: later, value: "9223372036854775807", check: func(c c) bool { return c.Later.GRPCManagement.AgeGrace == 0 }, bad: "9223372036854775808"},
+		"grpc_inference_max_connection_age_ms":        {state: used, value: "1500", check: func(c c) bool { return c.Server.GRPCInferenceLife.Age == 1500*time.Millisecond }, bad: "0"},
+		"grpc_management_max_connection_age_ms":       {state: used, value: "1500", check: func(c c) bool { return c.Server.GRPCManagementLife.Age == 1500*time.Millisecond }, bad: "1s"},
+		"grpc_inference_max_connection_age_grace_ms":  {state: used, value: "1500", check: func(c c) bool { return c.Server.GRPCInferenceLife.Grace == 1500*time.Millisecond }, bad: "x"},
+		"grpc_management_max_connection_age_grace_ms": {state: used, value: "9223372036854775807", check: func(c c) bool { return c.Server.GRPCManagementLife.Grace == 0 }, bad: "9223372036854775808"},
 		"enable_grpc_ssl":                             {state: used, value: "true", check: func(c c) bool { return c.Server.GRPCTLS }, bad: "1"},
 		"ts_open_inference_protocol":                  {value: "oip"},
-		"max_response_size":                           {state: later, value: "655350000", check: func(c c) bool { return c.Later.MaxResponse == 655350000 }, bad: "0"},
+		"max_response_size":                           {state: used, value: "655350000", check: func(c c) bool { return c.Server.MaxAnswer == 655350000 }, bad: "0"},
 		"keystore":                                    {state: used, value: "keystore.p12", check: func(c c) bool { return c.Server.TLS.Keystore == "keystore.p12" }},
 		"keystore_pass":                               {state: used, value: "sesame", check: func(c c) bool { return c.Server.TLS.KeystorePass == "sesame" }},
 		"keystore_type":                               {state: used, value: "JKS", check: func(c c) bool { return c.Server.TLS.KeystoreType == "JKS" }},

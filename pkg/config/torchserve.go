@@ -14,13 +14,8 @@ import (
 
 // Later is what settings say that nothing in tsgo acts upon yet.
 type Later struct {
-	GRPCInference, GRPCManagement GRPC
-	MaxResponse                   int64 // bytes
-	Sequence                      Sequence
+	Sequence Sequence
 }
-
-// GRPC is how long a connection of a gRPC port lives.
-type GRPC struct{ Age, AgeGrace time.Duration } // 0: no limit
 
 // Sequence is the headers of requests that belong together.
 type Sequence struct{ ID, Start, End string }
@@ -82,7 +77,6 @@ func switches() []Setting {
 // pending are the settings that nothing acts upon yet.
 func pending() []Setting {
 	return []Setting{
-		inFile(Pending, "max_response_size", "6553500", "an answer may have any size yet", size(func(c *Config) *int64 { return &c.Later.MaxResponse })),
 		inFile(Pending, "ts_header_key_sequence_id", "ts_request_sequence_id", sequences, text(func(c *Config) *string { return &c.Later.Sequence.ID })),
 		inFile(Pending, "ts_header_key_sequence_start", "ts_request_sequence_start", sequences, text(func(c *Config) *string { return &c.Later.Sequence.Start })),
 		inFile(Pending, "ts_header_key_sequence_end", "ts_request_sequence_end", sequences, text(func(c *Config) *string { return &c.Later.Sequence.End })),
@@ -96,20 +90,19 @@ func ports() []Setting {
 	all := []Setting{
 		nothing("ts_open_inference_protocol", "the Open Inference Protocol is always served"),
 	}
-	const why = "a gRPC connection may live as long as its caller wants yet"
 	for _, api := range []struct {
 		name, port string
 		address    func(o *server.Options) *string
-		life       func(c *Config) *GRPC
+		life       func(o *server.Options) *server.Life
 	}{
-		{"grpc_inference", "7070", func(o *server.Options) *string { return &o.GRPCInference }, func(c *Config) *GRPC { return &c.Later.GRPCInference }},
-		{"grpc_management", "7071", func(o *server.Options) *string { return &o.GRPCManagement }, func(c *Config) *GRPC { return &c.Later.GRPCManagement }},
+		{"grpc_inference", "7070", func(o *server.Options) *string { return &o.GRPCInference }, func(o *server.Options) *server.Life { return &o.GRPCInferenceLife }},
+		{"grpc_management", "7071", func(o *server.Options) *string { return &o.GRPCManagement }, func(o *server.Options) *server.Life { return &o.GRPCManagementLife }},
 	} {
 		all = append(
 			all,
 			inFile(Used, api.name+"_port", api.port, "port of "+api.name+"_address, where that names none", grpcPort(api.name, api.port, api.address)),
-			inFile(Pending, api.name+"_max_connection_age_ms", "", why, age(func(c *Config) *time.Duration { return &api.life(c).Age })),
-			inFile(Pending, api.name+"_max_connection_age_grace_ms", "", why, age(func(c *Config) *time.Duration { return &api.life(c).AgeGrace })),
+			inFile(Used, api.name+"_max_connection_age_ms", "", "milliseconds after which a connection of "+api.name+"_address takes no more calls", age(func(c *Config) *time.Duration { return &api.life(&c.Server).Age })),
+			inFile(Used, api.name+"_max_connection_age_grace_ms", "", "milliseconds that the calls of such a connection have to end", age(func(c *Config) *time.Duration { return &api.life(&c.Server).Grace })),
 		)
 	}
 	return all

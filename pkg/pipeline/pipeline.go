@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"runtime/debug"
@@ -71,8 +72,8 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	p.log = opts.Log.With("model", p.ref.Name, "version", p.ref.Version)
-	build, err := factory(m.Manifest, opts.Handlers)
-	if err != nil {
+	name := cmp.Or(m.Manifest.Handler, GuessedHandler)
+	if err := checkHandler(m, name, opts.Handlers); err != nil {
 		return p, err
 	}
 	labels, err := m.Labels()
@@ -87,7 +88,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 	if err != nil {
 		return p, err
 	}
-	p.handler, err = build(handler.Env{
+	p.handler, err = opts.Handlers[name](handler.Env{
 		Session:   opts.Gate.Guard(session, engine.Prediction, opts.Engine.IntraOpThreads),
 		Explainer: explainer,
 		Files:     m.Files(),
@@ -115,19 +116,28 @@ func (p *Pipeline) explainer(session engine.Session, labels []string, opts Optio
 	return explain.New(explain.Options{Session: guarded, Labels: labels, Differentiate: p.network.At})
 }
 
-// factory returns what builds the handler that the manifest names.
-func factory(m archive.Manifest, handlers map[string]handler.Factory) (handler.Factory, error) {
-	name := cmp.Or(m.Handler, GuessedHandler)
-	build, ok := handlers[name]
-	if !ok && strings.Contains(name, ".py") {
-		return nil, fmt.Errorf("%w: handler %q is Python, which does not run here: take a built-in handler (%s), or write it in Go",
-			fault.Unsupported, name, strings.Join(slices.Sorted(maps.Keys(handlers)), ", "))
+// CheckHandler returns [fault.Unsupported] for a handler that is not among these, with what to do instead.
+func CheckHandler(name string, handlers map[string]handler.Factory) error {
+	if _, ok := handlers[name]; ok {
+		return nil
 	}
-	if !ok {
-		known := slices.Sorted(maps.Keys(handlers))
-		return nil, fmt.Errorf("%w: there is no handler %q%s (there are %s)", fault.Unsupported, name, nearest.Hint(name, known), strings.Join(known, ", "))
+	known := slices.Sorted(maps.Keys(handlers))
+	if strings.Contains(name, ".py") || strings.Contains(name, ":") {
+		return fmt.Errorf("%w: handler %q is Python, which does not run here: take a built-in handler (%s), or write it in Go; see 'tsgo help archives'",
+			fault.Unsupported, name, strings.Join(known, ", "))
 	}
-	return build, nil
+	return fmt.Errorf("%w: there is no handler %q%s (there are %s)", fault.Unsupported, name, nearest.Hint(name, known), strings.Join(known, ", "))
+}
+
+// checkHandler is CheckHandler for a model, whose handler may be Python by another name than its file's.
+func checkHandler(m *archive.Model, name string, handlers map[string]handler.Factory) error {
+	err := CheckHandler(name, handlers)
+	if code := name + ".py"; err != nil && fs.ValidPath(code) {
+		if _, missing := fs.Stat(m.Files(), code); missing == nil {
+			return CheckHandler(code, handlers)
+		}
+	}
+	return err
 }
 
 // Ref returns the model's name and version.

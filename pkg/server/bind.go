@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -38,12 +37,15 @@ func (s *Server) bind(ctx context.Context) error {
 		if api.what == "metrics" && !s.opts.MetricsAPI || isGRPC(api.what) && api.address == "" {
 			continue
 		}
-		l, err := s.listen(ctx, api.what, api.address, api.flag)
+		l, err := s.shared(api.what, api.address)
+		if err == nil && l == nil {
+			l, err = s.listen(ctx, api.what, api.address, api.flag)
+		}
 		if err != nil {
 			return err
 		}
-		*api.actual = l.net.Addr().String()
-		s.listeners = append(s.listeners, l)
+		*api.actual = l.address()
+		s.answered = append(s.answered, answered{api.what, l})
 	}
 	if err := s.secure(); err != nil {
 		return err
@@ -54,6 +56,36 @@ func (s *Server) bind(ctx context.Context) error {
 	return nil
 }
 
+// shared returns the listener that an HTTP API shares with one before it, as the two have one address; nil: there is none.
+// Port 0 is another one each time.
+func (s *Server) shared(what, address string) (*listener, error) {
+	if isGRPC(what) {
+		return nil, nil
+	}
+	for _, l := range s.listeners {
+		plain, secure := strings.CutPrefix(address, secureScheme)
+		switch {
+		case isGRPC(l.what) || !sameAddress(plain, strings.TrimPrefix(l.configured, secureScheme)):
+			continue
+		case secure != (l.tls != nil):
+			return nil, fmt.Errorf("%w: the %s address %s is that of the %s API, %s: one speaks TLS, and the other does not; give both the same, or two ports",
+				fault.Invalid, what, address, l.what, l.configured)
+		}
+		return l, nil
+	}
+	return nil, nil
+}
+
+// sameAddress tells whether two addresses are one, also where a host is written in two ways.
+func sameAddress(a, b string) bool {
+	if a == b {
+		return !strings.HasSuffix(a, ":0")
+	}
+	one, failed := net.ResolveTCPAddr("tcp", a)
+	other, err := net.ResolveTCPAddr("tcp", b)
+	return failed == nil && err == nil && one.Port != 0 && one.String() == other.String()
+}
+
 // answerer returns what answers on one of the ports.
 func (s *Server) answerer(l *listener) answerer {
 	if isGRPC(l.what) {
@@ -61,7 +93,7 @@ func (s *Server) answerer(l *listener) answerer {
 	}
 	h := &http.Server{
 		TLSConfig: l.tls,
-		Handler:   s.patient(s.handler(l.what)), ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler:   s.patient(s.handler(l)), ReadHeaderTimeout: idleTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), ConnState: l.watch,
 	}
 	if l.tls != nil {
@@ -79,26 +111,39 @@ func (s secureServer) Serve(l net.Listener) error {
 }
 
 func (s *Server) listen(ctx context.Context, what, address, flag string) (*listener, error) {
+	made := &listener{
+		what: what, configured: address, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
+	}
 	address, secure := strings.CutPrefix(address, secureScheme)
+	var err error
+	if secure || isGRPC(what) && s.opts.GRPCTLS {
+		if made.tls, err = s.tls(); err != nil {
+			return nil, err
+		}
+	}
+	if path, ok := strings.CutPrefix(address, socketScheme); ok {
+		made.net, err = listenSocket(ctx, path)
+		if err != nil {
+			return nil, fmt.Errorf("%s API (%s): %w", what, flag, err)
+		}
+	} else if made.net, err = s.listenTCP(ctx, what, address, flag); err != nil {
+		return nil, err
+	}
+	s.listeners = append(s.listeners, made)
+	return made, nil
+}
+
+func (s *Server) listenTCP(ctx context.Context, what, address, flag string) (net.Listener, error) {
 	address, err := shifted(address, s.opts.PortOffset)
 	if err != nil {
 		return nil, fmt.Errorf("%s address %q (%s): %w", what, address, flag, err)
 	}
-	var secrets *tls.Config
-	if secure || isGRPC(what) && s.opts.GRPCTLS {
-		if secrets, err = s.tls(); err != nil {
-			return nil, err
-		}
-	}
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, network(address), address)
+	l, err := new(net.ListenConfig).Listen(ctx, network(address), address)
 	if err != nil {
 		return nil, fmt.Errorf("%s API: %w: %w%s; choose another port with %s or --port-offset",
 			what, fault.Unavailable, err, holder(ctx, address), flag)
 	}
-	return &listener{
-		what: what, net: l, tls: secrets, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
-	}, nil
+	return l, nil
 }
 
 // network returns the network of an address: what is said to be of IPv4 is not open to IPv6 as well.

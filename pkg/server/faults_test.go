@@ -17,7 +17,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/tsgo/tsgo/pkg/api/rpc/inferencepb"
+	"github.com/tsgo/tsgo/pkg/api/rpc/openinferencepb"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/server"
@@ -190,6 +194,40 @@ func TestTooMuch(t *testing.T) {
 	}
 	if r.code != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("header bomb: %d, want %d", r.code, http.StatusRequestHeaderFieldsTooLarge)
+	}
+	predictable(t, s)
+	_ = conn.Close()
+	stop(t, s)
+}
+
+// TestAnswerTooLarge asks for an answer over the limit by every way in, and for one below it.
+func TestAnswerTooLarge(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, func(o *server.Options) {
+		withGRPC(o)
+		o.MaxAnswer = 500
+	})
+	const says = "at most 500 are sent; raise max_response_size"
+	list := "[" + strings.Repeat("1, ", features-1) + "1]"
+	instances := `{"instances": [` + strings.Repeat(list+", ", 40) + list + "]}"
+	tensors := fmt.Sprintf(`{"inputs": [{"name": "x", "datatype": "FP32", "shape": [200, %d], "data": [%s1]}]}`, features, strings.Repeat("1, ", 200*features-1))
+	for path, body := range map[string]string{
+		"/predictions/sums": instances, "/v1/models/sums:predict": instances, "/v2/models/sums/infer": tensors,
+	} {
+		r := post(t, s, path, body)
+		if r.code != http.StatusRequestEntityTooLarge || !bytes.Contains(r.body, []byte(says)) {
+			t.Errorf("%s: %d %.200s", path, r.code, r.body)
+		}
+	}
+	conn := connect(t, s.Addrs().GRPCInference)
+	whole := &inferencepb.PredictionsRequest{ModelName: "sums", Input: map[string][]byte{"body": []byte(instances)}}
+	if _, err := inferencepb.NewInferenceAPIsServiceClient(conn).Predictions(t.Context(), whole); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), says) {
+		t.Errorf("gRPC: %v", err)
+	}
+	q := question()
+	q.Inputs[0].Shape[0], q.Inputs[0].Contents = 200, &openinferencepb.InferTensorContents{Fp32Contents: make([]float32, 200*features)}
+	if _, err := openinferencepb.NewGRPCInferenceServiceClient(conn).ModelInfer(t.Context(), q); status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), says) {
+		t.Errorf("ModelInfer: %v", err)
 	}
 	predictable(t, s)
 	_ = conn.Close()

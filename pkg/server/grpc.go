@@ -5,9 +5,12 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/api/oip"
 	"github.com/tsgo/tsgo/pkg/api/rpc"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -23,7 +26,14 @@ func isGRPC(what string) bool { return what == grpcInference || what == grpcMana
 
 // services returns one of the gRPC APIs.
 func (s *Server) services(l *listener) *rpc.Server {
-	opts := rpc.Options{Auth: s.guard(l.api()).Call, Ready: s.Ready, Log: s.log, Access: s.opts.Access, MaxReceive: math.MaxInt32}
+	life := s.opts.GRPCInferenceLife
+	if l.what == grpcManagement {
+		life = s.opts.GRPCManagementLife
+	}
+	opts := rpc.Options{
+		Auth: s.guard(apiOf(l.what)).Call, Ready: s.Ready, Log: s.log, Access: s.opts.Access, Observe: s.count,
+		MaxReceive: math.MaxInt32, MaxAge: life.Age, MaxAgeGrace: life.Grace,
+	}
 	if l.tls != nil {
 		opts.Credentials = credentials.NewTLS(l.tls)
 	}
@@ -34,10 +44,15 @@ func (s *Server) services(l *listener) *rpc.Server {
 		return rpc.NewServer(opts, rpc.NewManagement(s.models, rpc.ManagementOptions{ModelAPI: s.modelAPI, Log: s.log}))
 	}
 	settings := rpc.InferenceOptions{
-		Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, Version: s.opts.Version,
+		Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version,
 	}
 	models := ready{s.models, s}
 	return rpc.NewServer(opts, rpc.NewInference(models, settings), rpc.NewOpenInference(models, settings))
+}
+
+// count counts a call among the requests, by the status that it would have over HTTP.
+func (s *Server) count(_ string, code codes.Code, _ time.Duration) {
+	s.metrics.Status(api.HTTPStatus(code))
 }
 
 // signature returns what a model takes and gives; nothing of a model that is not there.

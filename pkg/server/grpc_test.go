@@ -3,8 +3,11 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
@@ -258,5 +262,80 @@ func TestKServe(t *testing.T) {
 		if resp.StatusCode != want {
 			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
 		}
+	}
+}
+
+// TestGRPCCounts finds calls among the requests that the metrics count, by the status that they would have over HTTP.
+func TestGRPCCounts(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, withGRPC)
+	defer stop(t, s)
+	conn := connect(t, s.Addrs().GRPCInference)
+	defer conn.Close() //nolint:errcheck // the test is over
+	calls := inferencepb.NewInferenceAPIsServiceClient(conn)
+	for range 3 {
+		if _, err := calls.Ping(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if _, err := calls.Predictions(t.Context(), &inferencepb.PredictionsRequest{ModelName: "nobody"}); status.Code(err) != codes.NotFound {
+			t.Fatal(err)
+		}
+	}
+	list := &inferencepb.PredictionsRequest{ModelName: "sums", Input: map[string][]byte{"body": []byte(`{"instances": [[666, 1, 1, 1]]}`)}} // the handler panics
+	if _, err := calls.Predictions(t.Context(), list); status.Code(err) != codes.Internal {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	var page []byte
+	counted := func() bool {
+		resp, err := client.Get("http://" + s.Addrs().Metrics + "/metrics?name[]=Requests4XX&name[]=Requests5XX&name[]=Requests2XX")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close() //nolint:errcheck // of a test
+		if page, err = io.ReadAll(resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`(?s)Requests2XX\{[^}]*\} [3-9].*Requests4XX\{[^}]*\} 2\n.*Requests5XX\{[^}]*\} 1\n`).Match(page)
+	}
+	for limit := time.Now().Add(10 * time.Second); !counted(); runtime.Gosched() { // a call is counted after its answer
+		if time.Now().After(limit) {
+			t.Fatalf("%s", page)
+		}
+	}
+}
+
+// TestGRPCLife has a connection that is used end by its age, and its caller go on with another.
+func TestGRPCLife(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	s := start(t, func(o *server.Options) {
+		withGRPC(o)
+		o.GRPCInferenceLife = server.Life{Age: time.Millisecond, Grace: time.Minute}
+	})
+	defer stop(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, tt := range []struct {
+		address string
+		ends    bool
+	}{{s.Addrs().GRPCInference, true}, {s.Addrs().GRPCManagement, false}} {
+		conn := connect(t, tt.address)
+		ask := func() {
+			if _, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{}, grpc.WaitForReady(true)); err != nil {
+				t.Error(err)
+			}
+		}
+		ask()
+		if tt.ends {
+			if conn.GetState() == connectivity.Ready && !conn.WaitForStateChange(ctx, connectivity.Ready) {
+				t.Error("the connection lives on")
+			}
+			ask()
+		} else if state := conn.GetState(); state != connectivity.Ready {
+			t.Errorf("a connection without an age is %s", state)
+		}
+		_ = conn.Close()
 	}
 }

@@ -39,7 +39,7 @@ const (
 type Endpoint struct {
 	API    api.API
 	GRPC   bool   // over gRPC, and else HTTP
-	URL    string // http://HOST:PORT, or https; of gRPC, HOST:PORT
+	URL    string // http://HOST:PORT, or https; unix:PATH; of gRPC, HOST:PORT
 	Secure bool   // it speaks TLS
 	Local  bool   // reached from this machine alone
 	Key    bool   // callers need a key
@@ -50,9 +50,10 @@ type Endpoint struct {
 func (s *Server) secure() error {
 	need, open := s.opts.Keys.Need == NeedAlways, false
 	for _, l := range s.listeners {
-		local := isLocal(l.net.Addr())
-		need = need || s.opts.Keys.Need == NeedRemote && !local
-		open = open || l.api() == api.Management && !local
+		need = need || s.opts.Keys.Need == NeedRemote && !isLocal(l.net.Addr())
+	}
+	for _, a := range s.answered {
+		open = open || a.api() == api.Management && !isLocal(a.on.net.Addr())
 	}
 	s.modelAPI = s.opts.ModelAPI || s.opts.LocalModelAPI && !open
 	if need {
@@ -63,10 +64,11 @@ func (s *Server) secure() error {
 		s.keys = keys
 		s.undo = append(s.undo, func(context.Context) error { return keys.Close() })
 	}
-	for _, l := range s.listeners {
+	for _, a := range s.answered {
+		l := a.on
 		s.endpoints = append(s.endpoints, Endpoint{
-			API: l.api(), GRPC: isGRPC(l.what), URL: l.url(), Secure: l.tls != nil, Local: isLocal(l.net.Addr()),
-			Key: s.guard(l.api()) != nil, Mutual: l.tls != nil && s.certificate.Mutual(),
+			API: a.api(), GRPC: isGRPC(a.what), URL: l.url(), Secure: l.tls != nil, Local: isLocal(l.net.Addr()),
+			Key: s.guard(a.api()) != nil, Mutual: l.tls != nil && s.certificate.Mutual(),
 		})
 	}
 	return nil
@@ -131,14 +133,25 @@ func (s *Server) tls() (*tls.Config, error) {
 
 const secureScheme = "https://"
 
-// api returns the API that a listener is for.
-func (l *listener) api() api.API { return api.API(strings.TrimPrefix(l.what, "gRPC ")) }
+func (a answered) api() api.API { return apiOf(a.what) }
+
+// apiOf returns the API that messages call so, over HTTP or gRPC.
+func apiOf(what string) api.API { return api.API(strings.TrimPrefix(what, "gRPC ")) }
+
+// address returns where a listener is reached, as the options have it.
+func (l *listener) address() string {
+	address := l.net.Addr().String()
+	if l.net.Addr().Network() == "unix" {
+		return socketScheme + address
+	}
+	return address
+}
 
 // url returns the address of a listener as callers write it.
 func (l *listener) url() string {
-	address := l.net.Addr().String()
+	address := l.address()
 	switch {
-	case isGRPC(l.what):
+	case isGRPC(l.what), strings.HasPrefix(address, socketScheme):
 		return address
 	case l.tls != nil:
 		return secureScheme + address

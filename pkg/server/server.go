@@ -30,9 +30,13 @@ import (
 // Options say what is served, where and how. [Run] fills in no defaults but those that are named here; package config has
 // the defaults of the command.
 type Options struct {
-	Inference, Management, Metrics string // addresses, HOST:PORT, or https:// and that for TLS; port 0 takes any
+	// The addresses, HOST:PORT, https:// and that for TLS, or unix: and the path of a socket. Port 0 takes any. Those that
+	// are equal are one, which answers the routes of all.
+	Inference, Management, Metrics string
 	GRPCInference, GRPCManagement  string // HOST:PORT; "": there is none
 	GRPCTLS                        bool   // these have TLS
+	GRPCInferenceLife              Life   // of a connection to the one
+	GRPCManagementLife             Life   // and to the other
 	PortOffset                     int    // added to the ports that are not 0
 
 	Store    *store.Store
@@ -56,7 +60,8 @@ type Options struct {
 	Drain                           time.Duration // how long Run waits for requests when it stops; 0: not at all
 	BodyTimeout                     time.Duration // a body, or an answer, of which nothing moves for so long is given up; 0: 30 s
 
-	MaxBody         int64 // bytes; 0: no limit
+	MaxBody         int64 // bytes of a request; 0: no limit
+	MaxAnswer       int64 // bytes of a model's answer; 0: no limit
 	Header          map[string]string
 	ModelAPI        bool // models can be registered and unregistered
 	LocalModelAPI   bool // they can while management is reached from this machine alone
@@ -75,13 +80,20 @@ type Options struct {
 	Started func(Report) // told once everything answers; nil: nobody listens
 }
 
+// Life is how long a gRPC connection lives: that of a caller who asks on is ended now and then, so that it comes back to
+// another server behind the same name.
+type Life struct {
+	Age   time.Duration // then it takes no more calls; 0: it may grow as old as its caller wants
+	Grace time.Duration // its calls have so long to end; 0: no limit
+}
+
 // Startup is a model that is served from the start.
 type Startup struct {
 	Name     string // "": the model's own
 	Location string // a name in the store, or a path
 }
 
-// Addrs are the addresses that a server answers on; "": not at all.
+// Addrs are the addresses that a server answers on, HOST:PORT or unix: and the path of a socket; "": not at all.
 type Addrs struct{ Inference, Management, Metrics, GRPCInference, GRPCManagement string }
 
 // Report is what there is to say of a server that has started.
@@ -117,6 +129,7 @@ type Server struct {
 	endpoints   []Endpoint
 
 	listeners []*listener
+	answered  []answered
 	addrs     Addrs
 	stopping  atomic.Bool
 	undo      []func(ctx context.Context) error // the last one first
@@ -244,15 +257,22 @@ const (
 // server is not ready. Then, a connection that still has sent no whole header is not waited for any longer than that.
 const lull = 500 * time.Millisecond
 
+// answered is one of the APIs with the listener on which it is answered, which it may share.
+type answered struct {
+	what string
+	on   *listener
+}
+
 // listener is one of the ports.
 type listener struct {
-	what   string
-	net    net.Listener
-	server answerer
-	failed chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
-	ended  chan struct{} // closed when it serves no longer
-	tls    *tls.Config   // nil: it speaks no TLS
-	serves bool
+	what       string // the API, or the first of those that share it
+	configured string // its address as the options have it
+	net        net.Listener
+	server     answerer
+	failed     chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
+	ended      chan struct{} // closed when it serves no longer
+	tls        *tls.Config   // nil: it speaks no TLS
+	serves     bool
 
 	mu    sync.Mutex                  // guards what follows
 	conns map[net.Conn]http.ConnState // those that are open

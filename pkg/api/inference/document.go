@@ -30,6 +30,15 @@ func (s *service) document() *api.Document {
 	d.Add("/invocations", "post", s.operation("invocations", "Asks the model that a field names, or the only one there is.",
 		api.QueryParameter(modelName, "the model; a field of a form may name it too", api.Schema{Type: "string"})))
 	d.Add("/models/{model_name}/invoke", "post", s.operation("invoke", "Asks the default version of a model.", name))
+	legacy := s.operation("legacy_predict", "As /predictions, in TorchServe's oldest way.", name)
+	legacy.Deprecated = true
+	d.Add("/{model_name}/predict", "post", legacy)
+	legacy = s.operation("legacy_version_predict", "As /predictions, in TorchServe's oldest way.", name, version)
+	legacy.Deprecated = true
+	d.Add("/{model_name}/{model_version}/predict", "post", legacy)
+	if s.More != nil {
+		s.More(d)
+	}
 	return d
 }
 
@@ -42,6 +51,9 @@ func (s *service) modelDocument(ref model.Ref) *api.Document {
 	if ref.Version != "" {
 		d.Add("/predictions/"+ref.Name+"/"+ref.Version, "post", s.operation("version_"+ref.Name, "Asks version "+ref.Version+"."))
 		d.Add("/explanations/"+ref.Name+"/"+ref.Version, "post", s.operation("version_explain_"+ref.Name, explain))
+	}
+	if s.MoreOf != nil {
+		s.MoreOf(d, ref)
 	}
 	return d
 }

@@ -41,8 +41,14 @@ type Options struct {
 	DefaultModel func() (name string, ok bool)
 	Wrote        Wrote // nil: nobody looks
 
+	MaxAnswer int64         // bytes of a model's answer, a larger one is refused; 0: no limit
 	Version   string        // of the server, for the description of the API
 	Addresses api.Addresses // for the description of the API
+
+	// More adds to the description of the API what else is answered at its address, and MoreOf to that of a model what else
+	// asks it; nil: nothing does.
+	More   func(d *api.Document)
+	MoreOf func(d *api.Document, ref model.Ref)
 }
 
 // New returns the API's handler.
@@ -118,9 +124,12 @@ func (s *service) ask(w http.ResponseWriter, r *http.Request, c *call) error {
 			return err
 		}
 	}
-	asker := Asker{s.models, s.Params, s.Inputs, s.Wrote}
+	asker := Asker{Models: s.models, Params: s.Params, Inputs: s.Inputs, Wrote: s.Wrote, MaxAnswer: s.MaxAnswer}
 	resp, err := asker.Ask(r.Context(), q)
 	if err != nil {
+		return err
+	}
+	if err := asker.Fits(len(resp.Body)); err != nil {
 		return err
 	}
 	asker.Send(w, r, q, resp.Timing, func() { Respond(w, resp) })

@@ -29,6 +29,17 @@ type Asker struct {
 	Params []string                     // as in [Options]
 	Inputs func(ref model.Ref) []string // as in [Options]
 	Wrote  Wrote                        // nil: nobody looks
+
+	MaxAnswer int64 // as in [Options]
+}
+
+// Fits returns [fault.TooLarge] for an answer of more bytes than are sent, as it is on the wire.
+func (a Asker) Fits(size int) error {
+	if a.MaxAnswer > 0 && int64(size) > a.MaxAnswer {
+		return fmt.Errorf("%w: the answer has %d bytes, at most %d are sent; raise max_response_size (--max-response-size) of the server, or ask for less",
+			fault.TooLarge, size, a.MaxAnswer)
+	}
+	return nil
 }
 
 // Wrote is told how long it took to write an answer of a model that is there.

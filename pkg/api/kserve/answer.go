@@ -61,6 +61,9 @@ func (s *service) tensors(ref model.Ref, mode model.Mode) api.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if err := s.asker.Fits(len(text) + len(data)); err != nil {
+			return err
+		}
 		inference.SetHeader(w.Header(), resp)
 		s.asker.Send(w, r, ask, resp.Timing, func() { write(w, text, data) })
 		return nil

@@ -50,6 +50,9 @@ func (s *service) instances(ref model.Ref, mode model.Mode) api.HandlerFunc {
 		if err != nil {
 			return api.About(err, ref)
 		}
+		if err := s.asker.Fits(len(resp.Body)); err != nil {
+			return err
+		}
 		s.asker.Send(w, r, q, resp.Timing, func() { inference.Respond(w, resp) })
 		return nil
 	}

@@ -40,7 +40,8 @@ type Options struct {
 	Signature func(ref model.Ref) oip.Signature
 	Wrote     inference.Wrote // nil: nobody looks
 
-	Version string // of the server
+	MaxAnswer int64  // as in [inference.Options]; of tensors, it counts what is sent of them
+	Version   string // of the server
 }
 
 // New returns a handler that answers what comes under the paths of the protocols, and leaves everything else to next.
@@ -53,7 +54,9 @@ func New(models Models, next http.Handler, opts Options) http.Handler {
 	}
 	opts.Params = slices.Clone(opts.Params)
 	opts.API.Failure = func(message string) any { return failure{message} }
-	s := &service{Options: opts, models: models, asker: inference.Asker{Models: models, Params: opts.Params, Inputs: opts.Inputs, Wrote: opts.Wrote}}
+	s := &service{Options: opts, models: models, asker: inference.Asker{
+		Models: models, Params: opts.Params, Inputs: opts.Inputs, Wrote: opts.Wrote, MaxAnswer: opts.MaxAnswer,
+	}}
 	own := api.Wrap(s.serve, opts.API)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path, err := api.Segments(r); err == nil && owns(path) {

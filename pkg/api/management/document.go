@@ -11,6 +11,15 @@ import (
 func (a *routes) document() *api.Document {
 	d := api.NewDocument(api.Info{Title: "tsgo management API", Version: a.opts.Version}, api.Management, a.opts.Addresses)
 	d.AddDescription()
+	Describe(d, a.opts)
+	if a.opts.More != nil {
+		a.opts.More(d)
+	}
+	return d
+}
+
+// Describe adds the API's operations to a document.
+func Describe(d *api.Document, opts Options) {
 	d.Add("/models", "get", api.Operation{
 		ID: "listModels", Summary: "List the names that are served, in their order.",
 		Parameters: []api.Parameter{
@@ -20,14 +29,14 @@ func (a *routes) document() *api.Document {
 		Responses: api.Responses(http.StatusOK, "a page of names", api.Schema{Type: "object"}),
 	})
 	d.Add("/models", "post", registerOperation())
-	if a.opts.Refresh != nil {
+	if opts.Refresh != nil {
 		d.Add("/token", "get", api.Operation{
 			ID: "refreshToken", Summary: "Make a key anew, with the API key. The new one stands in the server's key file; the old one holds no longer.",
 			Parameters: []api.Parameter{text("type", "management or inference.")},
 			Responses:  api.Responses(http.StatusOK, "an empty line", api.Schema{Type: "string"}),
 		})
 	}
-	if a.opts.Profile {
+	if opts.Profile {
 		d.Add("/debug/pprof/{profile}", "get", api.Operation{
 			ID: "profile", Summary: "A profile of the process for go tool pprof, as net/http/pprof has it, for callers on the server's own machine.",
 			Parameters: []api.Parameter{api.PathParameter("profile", "profile, heap, allocs, goroutine, block, mutex, threadcreate, trace, symbol or cmdline.")},
@@ -42,7 +51,6 @@ func (a *routes) document() *api.Document {
 		ID: "setDefault", Summary: "Make a version the default one.", Parameters: []api.Parameter{name, version},
 		Responses: api.Responses(http.StatusOK, "it is the default version", api.StatusSchema()),
 	})
-	return d
 }
 
 func text(name, description string) api.Parameter {

@@ -23,6 +23,7 @@ type Options struct {
 	Version   string                   // of the program
 	Addresses api.Addresses            // of all three APIs
 	Refresh   func(which string) error // makes the management or the inference key anew; nil: there is no /token
+	More      func(d *api.Document)    // adds to the description what else is answered at its address; nil: nothing is
 	Log       *slog.Logger             // why a model was not registered, where the caller gets TorchServe's words alone; nil: none
 }
 

@@ -151,6 +151,12 @@ func (w *writer) name() {
 func (s *service) document() *api.Document {
 	d := api.NewDocument(api.Info{Title: "Metrics API", Description: "The numbers of this server.", Version: s.Version}, api.Metrics, s.Addresses)
 	d.AddDescription()
+	Describe(d)
+	return d
+}
+
+// Describe adds the API's operations to a document.
+func Describe(d *api.Document) {
 	text := api.Media{Schema: api.Schema{Type: "string"}}
 	d.Add("/metrics", "get", api.Operation{
 		ID: "metrics", Summary: "All metrics, in Prometheus's text format, or in OpenMetrics where Accept asks for it.",
@@ -160,5 +166,4 @@ func (s *service) document() *api.Document {
 			{Key: "text/plain", Value: text}, {Key: "application/openmetrics-text", Value: text},
 		}}}},
 	})
-	return d
 }

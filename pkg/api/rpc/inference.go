@@ -31,6 +31,7 @@ type InferenceOptions struct {
 	// Signature tells what a model takes and gives; nil, and for a model that is not known: nothing is known. Only
 	// [OpenInference] asks.
 	Signature func(ref model.Ref) oip.Signature
+	MaxAnswer int64  // as in [inference.Options]; of [OpenInference], bytes of the message
 	Version   string // of the server
 }
 
@@ -48,7 +49,7 @@ func NewInference(models inference.Models, opts InferenceOptions) *Inference {
 }
 
 func asker(models model.Predictor, opts InferenceOptions) inference.Asker {
-	return inference.Asker{Models: models, Params: slices.Clone(opts.Params), Inputs: opts.Inputs}
+	return inference.Asker{Models: models, Params: slices.Clone(opts.Params), Inputs: opts.Inputs, MaxAnswer: opts.MaxAnswer}
 }
 
 // Register makes a server's calls of the service its own.
@@ -75,6 +76,9 @@ func (s *Inference) Predictions(ctx context.Context, req *inferencepb.Prediction
 	}
 	resp, err := ask(ctx, s.asker, inference.Question{Ref: ref, Inputs: inputs})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.asker.Fits(len(resp.Body)); err != nil {
 		return nil, err
 	}
 	if resp.ContentType != "" {

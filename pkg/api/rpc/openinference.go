@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/api/inference"
@@ -151,6 +152,9 @@ func (s *OpenInference) ModelInfer(ctx context.Context, req *openinferencepb.Mod
 		ModelName: req.GetModelName(), ModelVersion: req.GetModelVersion(), Id: cmp.Or(req.GetId(), api.RequestID(ctx)),
 	}
 	if err := fill(resp, outputs, len(req.GetRawInputContents()) > 0); err != nil {
+		return nil, err
+	}
+	if err := s.asker.Fits(proto.Size(resp)); err != nil {
 		return nil, err
 	}
 	return resp, nil

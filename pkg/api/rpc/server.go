@@ -35,7 +35,6 @@ type Options struct {
 	Observe func(fullMethod string, code codes.Code, took time.Duration) // told of every call that ended; nil: nobody looks
 
 	MaxReceive int // bytes of a message; 0: [inference.DefaultMaxBody]
-	MaxSend    int // bytes of a message; 0: no limit
 
 	MaxAge      time.Duration // of a connection; 0: no limit
 	MaxAgeGrace time.Duration // the calls of a connection that is too old have so long to end; 0: no limit
@@ -80,9 +79,6 @@ func NewServer(opts Options, services ...Service) *Server {
 		grpc.MaxRecvMsgSize(opts.MaxReceive), grpc.MaxConcurrentStreams(maxCalls), grpc.WaitForHandlers(true),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: opts.MaxAge, MaxConnectionAgeGrace: opts.MaxAgeGrace}),
-	}
-	if opts.MaxSend > 0 {
-		settings = append(settings, grpc.MaxSendMsgSize(opts.MaxSend))
 	}
 	if opts.Credentials != nil {
 		settings = append(settings, grpc.Creds(opts.Credentials))
