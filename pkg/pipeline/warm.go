@@ -31,18 +31,44 @@ func (p *Pipeline) Warm(ctx context.Context) (err error) {
 }
 
 func (p *Pipeline) warmOnZeros(ctx context.Context) error {
-	in := tensor.Named{}
-	for _, v := range p.Signature().Inputs {
-		t, err := tensor.Make(v.DType, smallest(v.Shape))
-		if err != nil {
-			return nil //nolint:nilerr // not every input is a tensor
-		}
-		in[v.Name] = t
+	in, err := p.zeros()
+	if err != nil {
+		return nil //nolint:nilerr // not every input is a tensor
 	}
 	if _, err := p.handler.Inference(ctx, in); err != nil {
 		return ctx.Err() //nolint:wrapcheck // only that the caller gave up counts
 	}
 	return nil
+}
+
+func (p *Pipeline) zeros() (tensor.Named, error) {
+	in := tensor.Named{}
+	for _, v := range p.Signature().Inputs {
+		t, err := tensor.Make(v.DType, smallest(v.Shape))
+		if err != nil {
+			return nil, fmt.Errorf("input %v: %w", v, err)
+		}
+		in[v.Name] = t
+	}
+	return in, nil
+}
+
+// Try answers one prediction, from the input to the encoded answer: of the handler's sample, or else of zeros. Only of its
+// own sample does a handler know that it has to be answered: that the network refuses zeros says nothing, and sample is
+// false then.
+func (p *Pipeline) Try(ctx context.Context) (resp *model.Response, sample bool, err error) {
+	defer func() { p.recovered(recover(), &err) }()
+	if known, ok := p.handler.(handler.Sampler); ok {
+		resp, err := p.Predict(ctx, p.ref, &model.Request{Inputs: known.Sample()})
+		return resp, true, err
+	}
+	in, err := p.zeros()
+	if err != nil {
+		return nil, false, err
+	}
+	var result model.Result
+	p.Run(ctx, []model.Job{&job{req: &model.Request{}, in: in}}, func(_ int, r model.Result) { result = r })
+	return result.Response, false, result.Err
 }
 
 // smallest returns a shape with 1 for every dimension that is not fixed.
