@@ -105,8 +105,8 @@ type Model struct {
 
 	root    *os.Root // the model's directory; nil for a bare network
 	weights string
-	count   int   // files
-	total   int64 // bytes of all files, unpacked
+	count   int    // files
+	total   int64  // bytes of all files, unpacked
 	temp    string // what Close removes; empty where nothing was unpacked
 }
 

@@ -66,9 +66,13 @@ func (p *Pipeline) Try(ctx context.Context) (resp *model.Response, sample bool, 
 	if err != nil {
 		return nil, false, err
 	}
-	var result model.Result
-	p.Run(ctx, []model.Job{&job{req: &model.Request{}, in: in}}, func(_ int, r model.Result) { result = r })
-	return result.Response, false, result.Err
+	req := &model.Request{}
+	for _, v := range p.Signature().Inputs {
+		t := in[v.Name]
+		req.Inputs = append(req.Inputs, model.Input{Name: v.Name, Tensor: &t})
+	}
+	resp, err = p.Predict(ctx, p.ref, req)
+	return resp, false, err
 }
 
 // smallest returns a shape with 1 for every dimension that is not fixed.
