@@ -108,7 +108,7 @@ func (l *local) find(s streams, arg string) (string, error) {
 	isPath := isModelFile(arg) || strings.ContainsRune(arg, filepath.Separator) && errors.Is(err, fault.Invalid)
 	info, missing := os.Stat(arg)
 	switch {
-	case missing == nil && (isPath || info.IsDir()):
+	case missing == nil && (isPath || info.IsDir() || filepath.Ext(arg) != ""):
 		return arg, nil // what is wrong with it is for archive to say
 	case isPath && errors.Is(missing, fs.ErrNotExist):
 		return "", fmt.Errorf("model %s: %w: no such file or directory", arg, fault.NotFound)
