@@ -108,7 +108,7 @@ func (l *local) find(s streams, arg string) (string, error) {
 	isPath := isModelFile(arg) || strings.ContainsRune(arg, filepath.Separator) && errors.Is(err, fault.Invalid)
 	info, missing := os.Stat(arg)
 	switch {
-	case missing == nil && (isPath || info.IsDir()):
+	case missing == nil && (isPath || info.IsDir() || filepath.Ext(arg) != ""):
 		return arg, nil // what is wrong with it is for archive to say
 	case isPath && errors.Is(missing, fs.ErrNotExist):
 		return "", fmt.Errorf("model %s: %w: no such file or directory", arg, fault.NotFound)
@@ -148,13 +148,22 @@ func (l *local) start(ctx context.Context, s streams, log *slog.Logger) (*ort.Ru
 	return ort.Start(ctx, ort.Options{Library: path, Logger: log})
 }
 
+// engineThreads returns how many threads one run may have; 0: as many as there are cores.
+func (l *local) engineThreads() (int, error) {
+	if l.threads < 0 || l.threads > maxThreads {
+		return 0, fmt.Errorf("%w: --threads %d, want from 1 to %d", fault.Invalid, l.threads, maxThreads)
+	}
+	return l.threads, nil
+}
+
 // open makes a model answer in this process.
 func (l *local) open(ctx context.Context, s streams, m *archive.Model, log *slog.Logger, opts engine.Options) (*pipeline.Pipeline, error) {
-	if l.threads < 0 || l.threads > maxThreads {
-		return nil, errors.Join(fmt.Errorf("%w: --threads %d, want from 1 to %d", fault.Invalid, l.threads, maxThreads), m.Close())
+	threads, err := l.engineThreads()
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
-	if l.threads > 0 {
-		opts.IntraOpThreads = l.threads
+	if threads > 0 {
+		opts.IntraOpThreads = threads
 	}
 	runtime, err := l.start(ctx, s, log)
 	if err != nil {

@@ -22,7 +22,7 @@ func newModels(s streams, g *globals) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsPack(s, g), newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g))
+	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsPack(s, g), newModelsVerify(s, g), newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g))
 	return cmd
 }
 

@@ -105,6 +105,8 @@ type Model struct {
 
 	root    *os.Root // the model's directory; nil for a bare network
 	weights string
+	count   int    // files
+	total   int64  // bytes of all files, unpacked
 	temp    string // what Close removes; empty where nothing was unpacked
 }
 
@@ -116,7 +118,7 @@ type Model struct {
 func Open(ctx context.Context, path string, opts Options) (*Model, error) {
 	form, size, err := look(path)
 	if err != nil {
-		return nil, err
+		return nil, about(PartForm, err)
 	}
 	m := &Model{Info: Info{Source: path, Form: form, Size: size}}
 	switch form {
@@ -128,13 +130,16 @@ func Open(ctx context.Context, path string, opts Options) (*Model, error) {
 		err = m.openPacked(ctx, opts)
 	}
 	if err == nil {
-		err = checkNetwork(m.Source, m.Manifest.SerializedFile, m.openWeights)
+		err = about(PartNetwork, checkNetwork(m.Source, m.Manifest.SerializedFile, m.openWeights))
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
+
+// Contents returns how many files the model has, and how many bytes these are unpacked.
+func (m *Model) Contents() (files int, size int64) { return m.count, m.total }
 
 // Files returns the model's directory, for what a handler wants to read beside the labels. No name and no symbolic link
 // leads out of it. A bare .onnx has no directory of its own: nothing is in its Files, whatever lies beside it.
@@ -156,12 +161,12 @@ func (m *Model) Labels() ([]string, error) {
 		return nil, nil
 	}
 	data, err := readFile(m.root, name, labelsLimit)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s/%s: %w", fault.BadModel, m.Source, name, err)
+	var labels []string
+	if err == nil {
+		labels, err = parseLabels(name, data)
 	}
-	labels, err := parseLabels(name, data)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s/%s: %w", fault.BadModel, m.Source, name, err)
+		return nil, about(PartLabels, fmt.Errorf("%w: %s/%s: %w", fault.BadModel, m.Source, name, err))
 	}
 	return labels, nil
 }
@@ -194,7 +199,7 @@ func look(path string) (Form, int64, error) {
 	}
 	form, ok := FormOf(path)
 	if !ok {
-		return 0, 0, fmt.Errorf("%w: %s is no model: want a directory, an .onnx, a .mar or a .tar.gz", fault.BadModel, path)
+		return 0, 0, notModel(path)
 	}
 	if stat.Size() == 0 {
 		return 0, 0, fmt.Errorf("%w: %s is empty", fault.BadModel, path)
@@ -204,6 +209,7 @@ func look(path string) (Form, int64, error) {
 
 func (m *Model) openBare() error {
 	m.Manifest = bareManifest(m.Source)
+	m.count, m.total = 1, m.Size
 	var err error
 	if m.weights, err = filepath.Abs(m.Source); err != nil {
 		return fmt.Errorf("open %s: %w", m.Source, err)
@@ -222,8 +228,9 @@ func (m *Model) openDirectory(dir string) error {
 	if err != nil {
 		return err
 	}
+	m.count, m.total = len(files.sizes), files.size()
 	if m.Form == FormDirectory {
-		m.Size = files.size()
+		m.Size = m.total
 	}
 	if m.Manifest, err = files.manifest(m.Source); err != nil {
 		return err
@@ -247,14 +254,14 @@ func (m *Model) openDirectory(dir string) error {
 func (m *Model) openPacked(ctx context.Context, opts Options) error {
 	packed, err := openPacked(m.Source, m.Form, m.Size, opts.Limits)
 	if err != nil {
-		return err
+		return about(PartForm, err)
 	}
 	defer packed.close()
 	if m.temp, err = os.MkdirTemp(opts.TempDir, "tsgo-model-"); err != nil {
 		return packed.notWritten(err)
 	}
 	if err := packed.unpack(ctx, m.temp); err != nil {
-		return err
+		return about(PartContents, err)
 	}
 	return m.openDirectory(m.temp)
 }
@@ -284,7 +291,7 @@ func checkNetwork(source, name string, open func() (fs.File, error)) error {
 		return fmt.Errorf("%w: %s: %q is a pointer of Git LFS and not the network: fetch it with git lfs pull",
 			fault.BadModel, source, name)
 	}
-	return nil
+	return checkForeign(source, name, file)
 }
 
 // pointerHead is how a pointer of Git LFS begins, which lies in a file's place until git lfs pull.

@@ -66,6 +66,16 @@ func (e member) open() (io.ReadCloser, error) {
 	return os.Open(e.path)
 }
 
+// sniff tells what the file holds, see foreign.
+func (e member) sniff() content {
+	file, err := os.Open(e.path)
+	if err != nil {
+		return content{}
+	}
+	defer func() { _ = file.Close() }()
+	return foreign(file, e.size)
+}
+
 // Names returns the files, sorted, by their paths in the archive.
 func (p *Parcel) Names() []string {
 	names := make([]string, len(p.entries))
@@ -411,7 +421,7 @@ func (c *collector) manifest(w marWritten) (Manifest, error) {
 		}
 		defer func() { _ = r.Close() }()
 		return readAll(r, limit)
-	}}
+	}, sniff: func(name string) content { return c.files[name].sniff() }}
 	return files.manifest(c.source)
 }
 

@@ -21,6 +21,7 @@ type contents struct {
 	sizes  map[string]int64  // by the file's path, with slashes
 	odd    map[string]string // what is neither file nor directory, and why it is not read
 	read   func(name string, limit int64) ([]byte, error)
+	sniff  func(name string) content // see foreign; nil where that would cost more than it tells
 }
 
 // maxListed is how many files of a directory are looked at. A directory that holds more is no model.
@@ -78,6 +79,9 @@ func (c contents) within(dir string) contents {
 	}
 	inside := contents{source: c.source, sizes: below(dir, c.sizes), odd: below(dir, c.odd)}
 	inside.read = func(name string, limit int64) ([]byte, error) { return c.read(dir+"/"+name, limit) }
+	if c.sniff != nil {
+		inside.sniff = func(name string) content { return c.sniff(dir + "/" + name) }
+	}
 	return inside
 }
 
@@ -107,6 +111,7 @@ func readDirectory(root *os.Root, source string) (files contents, inner string, 
 func readTree(root *os.Root, source string) (contents, error) {
 	files := contents{source: source, sizes: map[string]int64{}, odd: map[string]string{}}
 	files.read = func(name string, limit int64) ([]byte, error) { return readFile(root, name, limit) }
+	files.sniff = func(name string) content { return sniff(root, name) }
 	dirs := []string{"."}
 	for len(dirs) > 0 && len(files.sizes)+len(files.odd) < maxListed {
 		entries, err := fs.ReadDir(root.FS(), dirs[0])

@@ -88,7 +88,7 @@ func nameFrom(base string) string {
 func (c contents) manifest(source string) (Manifest, error) {
 	m, configFile, err := c.readMAR()
 	if err != nil {
-		return Manifest{}, err
+		return Manifest{}, about(PartManifest, err)
 	}
 	said := c.has(marManifest)
 	if configFile == "" {
@@ -97,7 +97,7 @@ func (c contents) manifest(source string) (Manifest, error) {
 	if configFile != "" {
 		said = true
 		if m, err = c.readConfig(configFile, m); err != nil {
-			return Manifest{}, err
+			return Manifest{}, about(PartSettings, err)
 		}
 	}
 	if m.Name == "" {
@@ -110,9 +110,9 @@ func (c contents) manifest(source string) (Manifest, error) {
 	slices.Sort(m.Ignored)
 	m.Ignored = slices.Compact(m.Ignored)
 	if err := c.findNetwork(&m, said); err != nil {
-		return Manifest{}, err
+		return Manifest{}, about(PartNetwork, err)
 	}
-	return m, c.findLabels(&m)
+	return m, about(PartLabels, c.findLabels(&m))
 }
 
 func (c contents) findConfig() string {
@@ -145,6 +145,9 @@ func (c contents) findNetwork(m *Manifest, said bool) error {
 	held := c.python(m)
 	if said && held != "" || len(c.weights()) > 0 {
 		return c.refusePython(held)
+	}
+	if kind := torchZip(c.names()); kind != "" {
+		return fmt.Errorf("%w: %s is no archive of a model, it holds %s itself: %s", fault.Unsupported, c.source, kind, export)
 	}
 	if !said {
 		return fmt.Errorf("%w: %s is no model: %w", fault.BadModel, c.source, ErrNotModel)
@@ -187,6 +190,8 @@ func (c contents) checkFile(what, name string) error {
 
 func (c contents) weights() []string { return c.top(torchEndings()...) }
 
+func isTorch(ending string) bool { return slices.Contains(torchEndings(), ending) }
+
 // torchEndings are how the files end that PyTorch's weights are usually in.
 func torchEndings() []string {
 	return []string{".pt", ".pth", ".pt2", ".bin", ".safetensors", ".ckpt", ".so"}
@@ -196,11 +201,11 @@ func torchEndings() []string {
 func (c contents) python(m *Manifest) string {
 	var held []string
 	weights := c.weights()
-	if name := m.SerializedFile; slices.Contains(torchEndings(), strings.ToLower(path.Ext(name))) && !slices.Contains(weights, name) {
+	if name := m.SerializedFile; isTorch(strings.ToLower(path.Ext(name))) && !slices.Contains(weights, name) {
 		weights = append(weights, name)
 	}
 	if len(weights) > 0 {
-		held = append(held, fmt.Sprintf("PyTorch weights (%s)", strings.Join(quoted(weights), ", ")))
+		held = append(held, fmt.Sprintf("PyTorch weights (%s)", strings.Join(c.quotedKinds(weights), ", ")))
 	}
 	file, _, function := strings.Cut(m.Handler, ":")
 	file = strings.TrimSuffix(file, ".py") + ".py"
@@ -214,8 +219,7 @@ func (c contents) python(m *Manifest) string {
 }
 
 func (c contents) refusePython(held string) error {
-	return fmt.Errorf("%w: %s holds %s and no .onnx: export the model with torch.onnx.export and archive the .onnx with one of the built-in handlers",
-		fault.Unsupported, c.source, held)
+	return fmt.Errorf("%w: %s holds %s and no .onnx: %s", fault.Unsupported, c.source, held, export)
 }
 
 // findLabels checks the labels that the manifest names, or finds the usual ones.
@@ -244,6 +248,20 @@ func inside(name string) (string, error) {
 		return "", errors.New("want a path below the model's directory, with slashes")
 	}
 	return clean, nil
+}
+
+// quotedKinds is quoted, with what the files hold as far as that is known.
+func (c contents) quotedKinds(names []string) []string {
+	all := quoted(names)
+	for i, name := range names {
+		if c.sniff == nil {
+			continue
+		}
+		if kind := c.sniff(name).what; kind != "" {
+			all[i] += ": " + kind
+		}
+	}
+	return all
 }
 
 func quoted(names []string) []string {

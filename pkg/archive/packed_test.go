@@ -137,8 +137,8 @@ func TestHostileZips(t *testing.T) {
 		{"huge", changed(t, "x", func(h *zip.FileHeader) { h.UncompressedSize64 = 9 << 30 }), fault.TooLarge, "larger than 8 GiB"},
 		{"beyond numbers", changed(t, "x", func(h *zip.FileHeader) { h.UncompressedSize64 = 1 << 63 }), fault.TooLarge, "larger than 8 GiB"},
 		{"wrong checksum", flipped, fault.BadModel, "checksum"},
-		{"cut off", good[:len(good)/2], fault.BadModel, "it is not a zip, or it is cut off"},
-		{"cut off at the end", good[:len(good)-1], fault.BadModel, "it is not a zip, or it is cut off"},
+		{"cut off", good[:len(good)/2], fault.BadModel, "it is cut off: the end of the zip is missing"},
+		{"cut off at the end", good[:len(good)-1], fault.BadModel, "it is cut off: the end of the zip is missing"},
 		{"directory with data", bytes.ReplaceAll(changed(t, "x", func(h *zip.FileHeader) { h.Name = "dir_" }), []byte("dir_"), []byte("dir/")), fault.BadModel, "a directory with data"},
 		{"nothing in it", zipped(t), fault.BadModel, "is no model"},
 	}

@@ -17,12 +17,21 @@ func (p *packed) openZip(size int64) error {
 	r, err := zip.NewReader(p.file, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		if errors.Is(err, zip.ErrFormat) {
-			err = errors.New("it is not a zip, or it is cut off")
+			err = p.noZip()
 		}
 		return p.refuse("", err)
 	}
 	p.walk = func(admit func(item) (string, error), visit visitor) error { return p.walkZip(r, admit, visit) }
 	return nil
+}
+
+// noZip says why the file is no zip: only one that is whole has the table of contents at its end.
+func (p *packed) noZip() error {
+	head := make([]byte, 2)
+	if _, err := p.file.ReadAt(head, 0); err == nil && string(head) == "PK" {
+		return errors.New("it is cut off: the end of the zip is missing")
+	}
+	return errors.New("it is not a zip")
 }
 
 // walkZip checks the whole table of contents before it shows the first entry.

@@ -35,6 +35,11 @@ type Exampler interface {
 	Example() (tensor.Named, error)
 }
 
+// Sampler is a handler that knows a request's inputs which it can answer, as a caller would send them.
+type Sampler interface {
+	Sample() []model.Input
+}
+
 // Answer is what a handler answers to one request.
 type Answer struct {
 	Value       any               // encoded as JSON; a []byte goes out as it is

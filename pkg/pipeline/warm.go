@@ -45,13 +45,8 @@ func (p *Pipeline) example() (in tensor.Named, known bool, err error) {
 		in, err = one.Example()
 		return in, true, err
 	}
-	in = tensor.Named{}
-	for _, v := range p.Signature().Inputs {
-		t, err := tensor.Make(v.DType, smallest(v.Shape))
-		if err != nil {
-			return nil, false, nil //nolint:nilerr // not every input is a tensor
-		}
-		in[v.Name] = t
+	if in, err = p.zeros(); err != nil {
+		return nil, false, nil //nolint:nilerr // not every input is a tensor
 	}
 	return in, false, nil
 }
@@ -95,6 +90,40 @@ func (p *Pipeline) fastest(ctx context.Context, in tensor.Named) (least time.Dur
 		}
 	}
 	return least, nil
+}
+
+func (p *Pipeline) zeros() (tensor.Named, error) {
+	in := tensor.Named{}
+	for _, v := range p.Signature().Inputs {
+		t, err := tensor.Make(v.DType, smallest(v.Shape))
+		if err != nil {
+			return nil, fmt.Errorf("input %v: %w", v, err)
+		}
+		in[v.Name] = t
+	}
+	return in, nil
+}
+
+// Try answers one prediction, from the input to the encoded answer: of the handler's sample, or else of zeros. Only of its
+// own sample does a handler know that it has to be answered: that the network refuses zeros says nothing, and sample is
+// false then.
+func (p *Pipeline) Try(ctx context.Context) (resp *model.Response, sample bool, err error) {
+	defer func() { p.recovered(recover(), &err) }()
+	if known, ok := p.handler.(handler.Sampler); ok {
+		resp, err := p.Predict(ctx, p.ref, &model.Request{Inputs: known.Sample()})
+		return resp, true, err
+	}
+	in, err := p.zeros()
+	if err != nil {
+		return nil, false, err
+	}
+	req := &model.Request{}
+	for _, v := range p.Signature().Inputs {
+		t := in[v.Name]
+		req.Inputs = append(req.Inputs, model.Input{Name: v.Name, Tensor: &t})
+	}
+	resp, err = p.Predict(ctx, p.ref, req)
+	return resp, false, err
 }
 
 // smallest returns a shape with 1 for every dimension that is not fixed.

@@ -11,6 +11,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
+	"github.com/tsgo/tsgo/pkg/handler/picture"
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/tensor"
@@ -138,6 +139,9 @@ func (c classifier) Preprocess(ctx context.Context, req *model.Request) (tensor.
 	}
 	return tensor.Named{c.input.Name: *content.Tensor}, nil
 }
+
+// Sample returns a picture.
+func (c classifier) Sample() []model.Input { return picture.Sample() }
 
 // Example returns a picture that is all black, as the network sees it.
 func (c classifier) Example() (tensor.Named, error) {

@@ -210,6 +210,9 @@ func (d detector) Preprocess(ctx context.Context, req *model.Request) (tensor.Na
 	return d.reader.Read(ctx, req)
 }
 
+// Sample returns a picture.
+func (d detector) Sample() []model.Input { return picture.Sample() }
+
 // Example returns a picture that is all black, as the network sees it.
 func (d detector) Example() (tensor.Named, error) { return d.reader.Example() }
 

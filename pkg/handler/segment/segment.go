@@ -182,6 +182,9 @@ func (s segmenter) Inference(ctx context.Context, in tensor.Named) (tensor.Named
 	return s.Env.Session.Run(ctx, in, s.output)
 }
 
+// Sample returns a picture.
+func (s segmenter) Sample() []model.Input { return picture.Sample() }
+
 // Example returns a picture that is all black, as the network sees it.
 func (s segmenter) Example() (tensor.Named, error) { return s.reader.Example() }
 

@@ -236,6 +236,11 @@ func (c *classifier) size(n int, mode model.Mode) int {
 	return max(n, min(c.settings.MaxLength, (n+multiple-1)/multiple*multiple))
 }
 
+// Sample returns a short text.
+func (c *classifier) Sample() []model.Input {
+	return []model.Input{{ContentType: "text/plain", Data: []byte("a good film")}}
+}
+
 // Example returns a text of the filling token alone.
 func (c *classifier) Example() (tensor.Named, error) {
 	n := c.length
