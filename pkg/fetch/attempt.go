@@ -146,9 +146,18 @@ func rangeTotal(header string, from int64) (int64, error) {
 	return total, nil
 }
 
+// StatusError is a status that brings no file, where it is not one that may pass.
+type StatusError struct {
+	Code   int
+	Status string // "404 Not Found"
+}
+
+// Error says what the server answered.
+func (e StatusError) Error() string { return "the server answered " + e.Status }
+
 // refusal is what a status that brings no file means.
 func refusal(resp *http.Response) error {
-	err := fmt.Errorf("the server answered %s", resp.Status)
+	err := StatusError{Code: resp.StatusCode, Status: resp.Status}
 	switch code := resp.StatusCode; {
 	case code >= 500 && code != http.StatusNotImplemented, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 for a date or nothing
@@ -166,6 +175,7 @@ func (f *fetcher) receive(ctx context.Context, cancel context.CancelCauseFunc, b
 		f.report(p.size, total)
 		n, err := body.Read(buffer)
 		stall.Reset(f.StallTimeout)
+		f.received += int64(n)
 		if p.size+int64(n) > f.Limit {
 			return errors.Join(fmt.Errorf("more than the limit of %d bytes", f.Limit), p.drop())
 		}

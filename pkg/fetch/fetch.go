@@ -28,11 +28,12 @@ type Options struct {
 	Client        *http.Client               // nil: one of its own, with the environment's proxy
 	AnswerTimeout time.Duration              // for the connection and the first answer; 0: 30 s
 	StallTimeout  time.Duration              // for the next bytes of a body; 0: one minute
-	Attempts      int                        // 0: five
+	Attempts      int                        // how many in a row may bring next to nothing; 0: five
 	Backoff       time.Duration              // before the second attempt, doubled before each one more; 0: half a second
 	Progress      func(done, total int64)    // may be nil; total is negative when it is not known
 	Redirect      func(to *url.URL) error    // asked before a redirect is followed; nil: https to http alone is refused
 	open          func(string) (file, error) // nil: the file system
+	goodWay       int64                      // 0: defaultGoodWay
 }
 
 // DefaultLimit is how large a file may be where nothing else is said.
@@ -43,7 +44,8 @@ const DefaultLimit = 16 << 30
 // later call goes on; two calls for one target, in any processes, fetch it once.
 //
 // It returns [fault.Invalid] for options that cannot be, [fault.Timeout] and [fault.Canceled] when ctx ends or the server
-// does not answer, and [fault.Download] for everything else: a refusal, a wrong hash, too large a file, a full disk.
+// does not answer, and [fault.Download] for everything else: a refusal ([StatusError]), a wrong hash ([SumError]), too
+// large a file, a full disk ([DiskFull]).
 func File(ctx context.Context, target string, opts Options) error {
 	f, err := newFetcher(target, opts)
 	if err != nil {
@@ -68,6 +70,8 @@ type fetcher struct {
 	Options
 	target string
 	label  string // the URL as it may be shown: without credentials and query
+
+	received int64 // bytes of bodies, of all attempts
 }
 
 func newFetcher(target string, opts Options) (*fetcher, error) {
@@ -83,6 +87,7 @@ func newFetcher(target string, opts Options) (*fetcher, error) {
 	f.Limit = orElse(opts.Limit, DefaultLimit)
 	f.AnswerTimeout = orElse(opts.AnswerTimeout, 30*time.Second)
 	f.StallTimeout = orElse(opts.StallTimeout, time.Minute)
+	f.goodWay = orElse(opts.goodWay, defaultGoodWay)
 	f.Attempts = orElse(opts.Attempts, 5)
 	f.Backoff = orElse(opts.Backoff, 500*time.Millisecond)
 	if f.Client == nil {
@@ -126,11 +131,15 @@ func (f *fetcher) there() (bool, error) {
 	return err == nil && sum == f.SHA256, err
 }
 
-// persist attempts until it succeeds, fails for good, or has tried often enough.
+// persist attempts until it succeeds, fails for good, or has tried often enough since it last came a good way on.
 func (f *fetcher) persist(ctx context.Context) error {
 	wait := f.Backoff
 	for attempt := 1; ; attempt++ {
+		before := f.received
 		err := f.attempt(ctx)
+		if f.received-before >= f.goodWay {
+			attempt, wait = 1, f.Backoff
+		}
 		var again passing
 		if !errors.As(err, &again) || attempt >= f.Attempts || ctx.Err() != nil {
 			return err
@@ -145,6 +154,10 @@ func (f *fetcher) persist(ctx context.Context) error {
 		wait *= 2
 	}
 }
+
+// defaultGoodWay is how many bytes an attempt brings after which the count of attempts begins anew: a large file may come over a
+// connection that breaks now and then.
+const defaultGoodWay = 16 << 20
 
 // maxRetryAfter bounds how long a server may ask to be left alone.
 const maxRetryAfter = time.Minute

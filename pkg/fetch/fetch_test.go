@@ -296,7 +296,7 @@ func TestFileFullDiskNamesThePath(t *testing.T) {
 	s := server(t, serveContent)
 	target := filepath.Join(t.TempDir(), "file")
 	err := fetch.File(t.Context(), target, fetch.WithFullDisk(fetch.Options{URL: s.URL}, 10))
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), filepath.Dir(target)) {
+	if !errors.Is(err, syscall.ENOSPC) || !fetch.DiskFull(err) || !strings.Contains(err.Error(), filepath.Dir(target)) {
 		t.Errorf("error %v, want ENOSPC and the path", err)
 	}
 }
@@ -327,6 +327,59 @@ func TestFileTriesAgainAfterAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContent(t, target)
+}
+
+// A connection that breaks again and again, a good way on each time, brings the file nevertheless.
+func TestFileComesInPieces(t *testing.T) {
+	t.Parallel()
+	const piece = 50_000
+	var requests atomic.Int32
+	s := server(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		serveContent(&cut{ResponseWriter: w, left: piece}, r)
+	})
+	target := filepath.Join(t.TempDir(), "file")
+	opts := fetch.WithGoodWay(fetch.Options{URL: s.URL, Backoff: time.Millisecond, Attempts: 2}, piece)
+	if err := fetch.File(t.Context(), target, opts); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, target)
+	if got := requests.Load(); got < 6 {
+		t.Errorf("%d requests brought %d bytes in pieces of %d", got, len(content), piece)
+	}
+}
+
+// cut is an answer that breaks off.
+type cut struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cut) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b[:min(len(b), c.left)])
+	if c.left -= n; err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+func TestFileFailureTypes(t *testing.T) {
+	t.Parallel()
+	s := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gone" {
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+		serveContent(w, r)
+	})
+	err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), fetch.Options{URL: s.URL + "/gone"})
+	if status, ok := errors.AsType[fetch.StatusError](err); !ok || status.Code != http.StatusGone {
+		t.Errorf("error %v, want a StatusError of 410", err)
+	}
+	err = fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), fetch.Options{URL: s.URL, SHA256: sumOf(nil)})
+	if sum, ok := errors.AsType[fetch.SumError](err); !ok || sum.Got != sumOf(content) || sum.Want != sumOf(nil) {
+		t.Errorf("error %v, want a SumError", err)
+	}
 }
 
 func TestFileRefusesToLeaveHTTPS(t *testing.T) {

@@ -100,10 +100,16 @@ func (p *part) close() {
 	}
 }
 
+// SumError is a file with another hash than the one that was asked for. Both are sha256, in hex.
+type SumError struct{ Got, Want string }
+
+// Error says both hashes.
+func (e SumError) Error() string { return fmt.Sprintf("sha256 is %s, want %s", e.Got, e.Want) }
+
 // finish puts the whole file in its place.
 func (f *fetcher) finish(p *part) error {
 	if sum := hex.EncodeToString(p.sum.Sum(nil)); f.SHA256 != "" && sum != f.SHA256 {
-		return errors.Join(fmt.Errorf("sha256 is %s, want %s", sum, f.SHA256), p.drop())
+		return errors.Join(SumError{Got: sum, Want: f.SHA256}, p.drop())
 	}
 	err := errors.Join(p.Sync(), p.Close())
 	p.file = nil
