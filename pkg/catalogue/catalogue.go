@@ -136,8 +136,8 @@ func (e Entry) config() string {
 	return fmt.Sprintf(`# %s.
 # %s
 model:
-  name: %s
-  version: %s
+  name: %q
+  version: %q
   serializedFile: %s
   handler: image_classifier
   labels: labels.txt

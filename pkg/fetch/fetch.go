@@ -45,7 +45,7 @@ const DefaultLimit = 16 << 30
 //
 // It returns [fault.Invalid] for options that cannot be, [fault.Timeout] and [fault.Canceled] when ctx ends or the server
 // does not answer, and [fault.Download] for everything else: a refusal ([StatusError]), a wrong hash ([SumError]), too
-// large a file, a full disk ([DiskFull]).
+// large a file ([LimitError]), a full disk ([DiskFull]).
 func File(ctx context.Context, target string, opts Options) error {
 	f, err := newFetcher(target, opts)
 	if err != nil {
@@ -54,7 +54,7 @@ func File(ctx context.Context, target string, opts Options) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return f.failed(ctx, err)
 	}
-	release, err := Lock(ctx, f.hidden(".lock"))
+	release, err := Lock(ctx, hidden(target, ".lock"))
 	if err != nil {
 		return err
 	}
@@ -109,9 +109,11 @@ func orElse[T int | int64 | time.Duration](value, fallback T) T {
 	return fallback
 }
 
+const partSuffix = ".part"
+
 // hidden returns the path of one of the files that stand beside target while it is fetched.
-func (f *fetcher) hidden(suffix string) string {
-	return filepath.Join(filepath.Dir(f.target), "."+filepath.Base(f.target)+suffix)
+func hidden(target, suffix string) string {
+	return filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+suffix)
 }
 
 // there tells whether target is what is wanted. What has another hash will be replaced.
@@ -127,7 +129,7 @@ func (f *fetcher) there() (bool, error) {
 	case f.SHA256 == "":
 		return true, nil
 	}
-	sum, err := hashFile(f.target)
+	sum, err := HashFile(f.target)
 	return err == nil && sum == f.SHA256, err
 }
 
