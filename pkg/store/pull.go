@@ -39,6 +39,7 @@ type Order struct {
 
 	Client       *http.Client            // nil: fetch's own
 	StallTimeout time.Duration           // how long a body may stand still; 0: fetch's default
+	Backoff      time.Duration           // before a second attempt; 0: fetch's default
 	Progress     func(done, total int64) // may be nil
 }
 
@@ -248,7 +249,8 @@ func (l *puller) obtain(ctx context.Context) (int, error) {
 	var failed error
 	for i, location := range l.URLs {
 		err := fetch.File(ctx, l.place(i), fetch.Options{
-			URL: location, SHA256: l.SHA256, Limit: l.Limit, Client: l.Client, Attempts: attempts, StallTimeout: l.StallTimeout, Progress: l.Progress,
+			URL: location, SHA256: l.SHA256, Limit: l.Limit, Client: l.Client, Attempts: attempts,
+			StallTimeout: l.StallTimeout, Backoff: l.Backoff, Progress: l.Progress,
 		})
 		switch {
 		case err == nil:

@@ -46,7 +46,7 @@ func secure(t *testing.T, h http.HandlerFunc) *httptest.Server {
 // order is one of a network that is called net.onnx.
 func order(s *httptest.Server) store.Order {
 	return store.Order{
-		URLs: []string{s.URL + "/net.onnx?token=secret"}, Client: s.Client(), Name: "net", Version: "1.0", Licence: "MIT",
+		URLs: []string{s.URL + "/net.onnx?token=secret"}, Client: s.Client(), Name: "net", Version: "1.0", Licence: "MIT", Backoff: time.Millisecond,
 		Beside: map[string]string{"model-config.yaml": "model: {name: net, version: 1.0, serializedFile: net.onnx, handler: image_classifier}"},
 	}
 }

@@ -27,7 +27,7 @@ type Pulled struct {
 	SHA256  string            `json:"sha256"`            // of the file that was fetched, in hex
 	Size    int64             `json:"size"`              // of that file, in bytes
 	Licence string            `json:"licence,omitempty"` // where it is known
-	Time    time.Time         `json:"pulled"`
+	Time    time.Time         `json:"time"`
 	Files   map[string]string `json:"files,omitempty"` // of the model, by their paths from the store's directory with slashes: sha256 in hex
 }
 
