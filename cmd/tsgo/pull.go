@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -150,7 +151,7 @@ func (o *modelsPullOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgress(o.streams, o.what, 0)
+	bar := newProgress(o.streams, path.Base(o.label()), 0)
 	bar.bytes = true
 	order.Progress = bar.set
 	p, already, err := store.Pull(ctx, dir, order)
@@ -179,8 +180,8 @@ func (o *modelsPullOptions) run(ctx context.Context) error {
 func (o *modelsPullOptions) label() string {
 	short, _, _ := strings.Cut(o.what, "?")
 	if scheme, rest, ok := strings.Cut(short, "://"); ok {
-		host, path, _ := strings.Cut(rest, "/")
-		return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/" + path
+		host, rest, _ := strings.Cut(rest, "/")
+		return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/" + rest
 	}
 	return short
 }
@@ -282,8 +283,8 @@ func (o *modelsPullOptions) beside(order store.Order, file string) (map[string]s
 }
 
 // checkNetwork refuses a file that is no network, as the page is that asks who one is, and one that is not all of it.
-func checkNetwork(path string) error {
-	_, file, err := onnx.Open(path)
+func checkNetwork(network string) error {
+	_, file, err := onnx.Open(network)
 	switch {
 	case err == nil:
 		return file.Close()

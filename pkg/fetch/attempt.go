@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -95,8 +96,9 @@ func (f *fetcher) ask(ctx context.Context, cancel context.CancelCauseFunc, p *pa
 	if errors.As(err, &refused) {
 		err = errors.Unwrap(err)
 	}
-	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
-		return nil, err // the name will not be there the next moment either
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if unknown, ok := errors.AsType[*net.DNSError](err); untrusted || ok && unknown.IsNotFound {
+		return nil, err // it will be the same the next moment
 	}
 	return nil, passing{error: err}
 }

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -361,6 +365,36 @@ func (c *cut) Write(b []byte) (int, error) {
 		err = io.ErrShortWrite
 	}
 	return n, err
+}
+
+// What will be the same the next moment is not tried again.
+func TestFileGivesUpAtOnce(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(serveContent))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	for name, test := range map[string]struct {
+		err  error
+		says string
+	}{
+		"no such host": {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "host", IsNotFound: true}}, "no such host"},
+		"untrusted":    {nil, "certificate"},
+	} {
+		attempts := 0
+		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			attempts++
+			if test.err != nil {
+				return nil, test.err
+			}
+			untrusting := http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
+			return untrusting.RoundTrip(r)
+		})}
+		err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), fetch.Options{URL: s.URL, Client: client, Backoff: time.Millisecond})
+		if fault.Of(err) != fault.Download || !strings.Contains(err.Error(), test.says) || attempts != 1 {
+			t.Errorf("%s: %v after %d attempts, want %q after one", name, err, attempts, test.says)
+		}
+	}
 }
 
 func TestFileFailureTypes(t *testing.T) {
