@@ -224,7 +224,8 @@ func (o *modelsPullOptions) order() (store.Order, error) {
 	}
 	return store.Order{
 		URLs: e.URLs, Local: o.file, SHA256: e.SHA256, Limit: e.Size, Licence: e.Licence,
-		Name: e.Name, Version: e.Version, Beside: e.Beside(), Force: o.force, Client: o.client,
+		Name: e.Name, Version: e.Version, Force: o.force, Client: o.client,
+		Beside: func(string) (map[string]string, error) { return e.Beside(), nil },
 	}, nil
 }
 
@@ -261,39 +262,62 @@ func (o *modelsPullOptions) orderURL() (store.Order, error) {
 	if order.Version == "" {
 		order.Version = archive.DefaultVersion
 	}
-	order.Check = checkNetwork
-	order.Beside, err = o.beside(order, file)
-	return order, err
-}
-
-// beside returns the manifest of a network that comes alone.
-func (o *modelsPullOptions) beside(order store.Order, file string) (map[string]string, error) {
 	known := slices.Sorted(maps.Keys(builtin.Handlers()))
-	line := "# The handler is guessed. One of " + strings.Join(known, ", ") + " as model: handler, and its settings as handler:, say it for sure.\n"
-	said := ""
-	if o.handler != "" {
-		if !slices.Contains(known, o.handler) {
-			return nil, fmt.Errorf("%w: no handler %q%s (there are %s)", fault.Invalid, o.handler, nearest.Hint(o.handler, known), strings.Join(known, ", "))
-		}
-		line, said = "", "  handler: "+o.handler+"\n"
+	if o.handler != "" && !slices.Contains(known, o.handler) {
+		return store.Order{}, fmt.Errorf("%w: no handler %q%s (there are %s)", fault.Invalid, o.handler, nearest.Hint(o.handler, known), strings.Join(known, ", "))
 	}
-	config := fmt.Sprintf("# Pulled from %s.\n%smodel:\n  name: %q\n  version: %q\n  serializedFile: %q\n%s",
-		o.label(), line, order.Name, order.Version, file, said)
-	return map[string]string{"model-config.yaml": config}, nil
+	order.Beside = func(network string) (map[string]string, error) {
+		settings, err := readSettings(network, o.handler)
+		return map[string]string{"model-config.yaml": o.manifest(order, file, settings)}, err
+	}
+	return order, nil
 }
 
-// checkNetwork refuses a file that is no network, as the page is that asks who one is, and one that is not all of it.
-func checkNetwork(network string) error {
-	_, file, err := onnx.Open(network)
+// manifest returns the model-config.yaml of a network that came alone.
+func (o *modelsPullOptions) manifest(order store.Order, file, settings string) string {
+	first := "# Pulled from " + o.label() + ".\n"
+	if o.handler == "" {
+		first += "# The handler is guessed, with its settings. To be sure, name it (model: handler) and say them (handler).\n"
+	}
+	text := fmt.Sprintf("%smodel:\n  name: %q\n  version: %q\n  serializedFile: %q\n", first, order.Name, order.Version, file)
+	if o.handler != "" {
+		text += "  handler: " + o.handler + "\n"
+	}
+	return text + settings
+}
+
+// readSettings returns the section of a manifest with what the network itself tells of a handler's settings. It refuses a file
+// that is no network, as the page is that asks who one is, and one that is not all of it.
+func readSettings(network, handler string) (string, error) {
+	g, file, err := onnx.Open(network)
 	switch {
 	case err == nil:
-		return file.Close()
+		return pictureSettings(g.Inputs, handler), file.Close()
 	case errors.Is(err, fault.Unsupported):
-		return nil // the runtime may know better
+		return "", nil // the runtime may know better
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: the network keeps its weights in files of their own: %w; pull an archive that holds all of them", fault.BadModel, err)
+		return "", fmt.Errorf("%w: the network keeps weights in files of their own, which a URL of it alone does not bring (%w); pull an archive that holds all of it", fault.BadModel, err)
 	}
-	return fmt.Errorf("%w: what came is no ONNX network: %w", fault.BadModel, err)
+	return "", fmt.Errorf("%w: what came is no ONNX network: %w", fault.BadModel, err)
+}
+
+// pictureSettings are those of an image classifier, which its handler asks for where the others look at the network.
+func pictureSettings(inputs []onnx.Value, handler string) string {
+	if handler != "image_classifier" || len(inputs) != 1 || len(inputs[0].Shape) != 4 {
+		return ""
+	}
+	channels, height, width, layout := inputs[0].Shape[1].Size, inputs[0].Shape[2].Size, inputs[0].Shape[3].Size, "nchw"
+	if colours := []int64{1, 3}; slices.Contains(colours, width) && !slices.Contains(colours, channels) {
+		channels, height, width, layout = width, channels, height, "nhwc"
+	}
+	text := "handler: # mean, std and activation are not to be seen of a network: as ImageNet's and softmax, where nothing is said\n  layout: " + layout + "\n"
+	if channels == 1 {
+		text += "  colour: grey\n"
+	}
+	if height > 0 && width > 0 {
+		text += fmt.Sprintf("  size: [%d, %d]\n", height, width)
+	}
+	return text
 }
 
 // wayOut adds to a failure what can be done about it.

@@ -22,6 +22,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/catalogue"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/fetch"
+	"github.com/tsgo/tsgo/pkg/onnx"
 	"github.com/tsgo/tsgo/pkg/store"
 )
 
@@ -146,6 +147,56 @@ func TestPullWays(t *testing.T) {
 		got := o.way("DIR", order, fmt.Errorf("pull: %w", test.err))
 		if !strings.Contains(got, test.want) || test.want == "" && got != "" {
 			t.Errorf("%v: %q, want %q", test.err, got, test.want)
+		}
+	}
+}
+
+func TestPictureSettings(t *testing.T) {
+	t.Parallel()
+	input := func(sizes ...int64) []onnx.Value {
+		v := onnx.Value{Name: "x"}
+		for _, n := range sizes {
+			v.Shape = append(v.Shape, onnx.Axis{Size: n})
+		}
+		return []onnx.Value{v}
+	}
+	for _, test := range []struct {
+		name, handler string
+		inputs        []onnx.Value
+		want          string
+	}{
+		{"channels first", "image_classifier", input(-1, 3, 224, 192), "layout: nchw size: [224, 192]"},
+		{"channels last", "image_classifier", input(1, 224, 192, 3), "layout: nhwc size: [224, 192]"},
+		{"grey", "image_classifier", input(1, 1, 28, 28), "layout: nchw colour: grey size: [28, 28]"},
+		{"open", "image_classifier", input(-1, 3, -1, -1), "layout: nchw"},
+		{"no picture", "image_classifier", input(1, 10), ""},
+		{"another handler", "base_handler", input(-1, 3, 224, 224), ""},
+		{"guessed", "", input(-1, 3, 224, 224), ""},
+	} {
+		_, got, _ := strings.Cut(pictureSettings(test.inputs, test.handler), "\n")
+		if got = strings.Join(strings.Fields(got), " "); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// A network with its weights elsewhere is not all there, and a page is no network.
+func TestPullOfNoNetwork(t *testing.T) {
+	t.Parallel()
+	external, err := os.ReadFile("../../pkg/engine/ort/testdata/external.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for says, content := range map[string][]byte{"files of their own": external, "no ONNX network": []byte("<!DOCTYPE html>")} {
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
+		t.Cleanup(s.Close)
+		o, _ := pulling(t, content, s.URL, s.Client())
+		o.what, o.maxSize = s.URL+"/net.onnx", "1MB"
+		if err := o.run(t.Context()); fault.Of(err) != fault.BadModel || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v, want %v and %q", err, fault.BadModel, says)
+		}
+		if left, err := os.ReadDir(o.modelStore); err != nil || len(left) > 0 {
+			t.Errorf("left %v, %v", left, err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/fetch"
 )
 
-// Order says what [Pull] brings. URLs or Local are required, and Name and Version for a network.
+// Order says what [Pull] brings. URLs or Local are required, and for a network Name, Version and Beside.
 type Order struct {
 	URLs  []string // https, of one and the same file: each is asked when those before it fail
 	Local string   // the path of that file where somebody brought it by hand; then nothing is fetched
@@ -32,8 +32,7 @@ type Order struct {
 
 	// A network alone, which becomes a directory: an archive says all of that itself, and has none of these.
 	Name, Version string
-	Beside        map[string]string       // the files that lie beside it, by their names; a model-config.yaml among them
-	Check         func(path string) error // of the network, before it is seen; may be nil
+	Beside        Beside
 
 	Force bool // fetch again what was pulled before, and replace it; what was not pulled is never replaced
 
@@ -42,6 +41,10 @@ type Order struct {
 	Backoff      time.Duration           // before a second attempt; 0: fetch's default
 	Progress     func(done, total int64) // may be nil
 }
+
+// Beside returns the files that lie beside the network at a path, by their names, a model-config.yaml among them; or an error
+// for what is no network. It is called before anything is seen of the model.
+type Beside func(network string) (map[string]string, error)
 
 // FileName returns how the file at a URL, or at a path, is called, and the form of the model that it is: a .zip is a .mar
 // by another name. It returns [fault.Invalid] for what is called like no model.
@@ -126,10 +129,10 @@ func newPuller(dir string, o Order) (*puller, error) {
 	key := file
 	if form == archive.FormONNX {
 		key = baseOf(o.Name, o.Version)
-		if !fileName.MatchString(key) || o.Name == "" || o.Version == "" {
+		if !fileName.MatchString(key) || o.Name == "" || o.Version == "" || o.Beside == nil {
 			return nil, fmt.Errorf("%w: model %q in version %q: want letters, digits, _ . + and -", fault.Invalid, o.Name, o.Version)
 		}
-	} else if o.Name != "" || o.Version != "" || len(o.Beside) > 0 {
+	} else if o.Name != "" || o.Version != "" || o.Beside != nil {
 		return nil, fmt.Errorf("%w: %s: an archive says itself what its name, its version and its handler are", fault.Invalid, file)
 	}
 	l.staging = filepath.Join(dir, "."+key+".pull")
@@ -323,16 +326,15 @@ func (r reader) Read(b []byte) (int, error) {
 
 // assemble makes the directory of a model of a network, and returns its path.
 func (l *puller) assemble(network string) (string, error) {
-	if l.Check != nil {
-		if err := l.Check(network); err != nil {
-			return "", err
-		}
+	beside, err := l.Beside(network)
+	if err != nil {
+		return "", err
 	}
 	dir := filepath.Join(l.staging, "model")
 	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755), os.Rename(network, filepath.Join(dir, l.file))); err != nil {
 		return "", inStore(l.dir, err)
 	}
-	for name, text := range l.Beside {
+	for name, text := range beside {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return "", inStore(l.dir, err)
 		}

@@ -47,7 +47,14 @@ func secure(t *testing.T, h http.HandlerFunc) *httptest.Server {
 func order(s *httptest.Server) store.Order {
 	return store.Order{
 		URLs: []string{s.URL + "/net.onnx?token=secret"}, Client: s.Client(), Name: "net", Version: "1.0", Licence: "MIT", Backoff: time.Millisecond,
-		Beside: map[string]string{"model-config.yaml": "model: {name: net, version: 1.0, serializedFile: net.onnx, handler: image_classifier}"},
+		Beside: manifest("1.0"),
+	}
+}
+
+func manifest(version string) store.Beside {
+	return func(string) (map[string]string, error) {
+		text := "model: {name: net, version: " + version + ", serializedFile: net.onnx, handler: image_classifier}"
+		return map[string]string{"model-config.yaml": text}, nil
 	}
 }
 
@@ -76,12 +83,12 @@ func TestPull(t *testing.T) {
 	o := order(s)
 	o.SHA256 = strings.ToUpper(sumOf(network))
 	checked := 0
-	o.Check = func(string) error {
+	o.Beside = func(network string) (map[string]string, error) {
 		if seen, _ := inside(t, dir); len(seen) > 0 && checked == 0 {
 			t.Errorf("%v is seen before it is checked", seen)
 		}
 		checked++
-		return nil
+		return manifest("1.0")(network)
 	}
 	got, already, err := store.Pull(t.Context(), dir, o)
 	if err != nil || already || checked != 1 {
@@ -213,9 +220,11 @@ func TestPullFails(t *testing.T) {
 			}, func(o *store.Order) { o.StallTimeout = 10 * time.Millisecond }, fault.Timeout, "the body stalled",
 		},
 		{"no network", serveNetwork, func(o *store.Order) {
-			o.Check = func(string) error { return fmt.Errorf("%w: a picture", fault.BadModel) }
+			o.Beside = func(string) (map[string]string, error) { return nil, fmt.Errorf("%w: a picture", fault.BadModel) }
 		}, fault.BadModel, "a picture"},
-		{"no model", serveNetwork, func(o *store.Order) { o.Beside["model-config.yaml"] = "modell: {}" }, fault.BadModel, `did you mean "model"?`},
+		{"no model", serveNetwork, func(o *store.Order) {
+			o.Beside = func(string) (map[string]string, error) { return map[string]string{"model-config.yaml": "modell: {}"}, nil }
+		}, fault.BadModel, `did you mean "model"?`},
 		{"no name", serveNetwork, func(o *store.Order) { o.Name = "" }, fault.Invalid, `model ""`},
 		{"a name that leads out", serveNetwork, func(o *store.Order) { o.Name = "../net" }, fault.Invalid, `"../net"`},
 		{"http", serveNetwork, func(o *store.Order) { o.URLs[0] = plain.URL + "/net.onnx" }, fault.Invalid, "begins with https://"},
@@ -357,7 +366,7 @@ func TestPullInTheWay(t *testing.T) {
 		t.Errorf("%d requests for what cannot be put into the store", requests.Load())
 	}
 	o := order(s)
-	o.Version, o.Beside["model-config.yaml"] = "2", strings.Replace(o.Beside["model-config.yaml"], "1.0", "2", 1)
+	o.Version, o.Beside = "2", manifest("2")
 	if p, _, err := store.Pull(t.Context(), dir, o); err != nil || p.Path != filepath.Join(dir, "net-2") {
 		t.Errorf("another version: %+v, %v", p, err)
 	}
@@ -417,7 +426,7 @@ func TestRemove(t *testing.T) {
 	pull := func(version string) {
 		t.Helper()
 		o := order(s)
-		o.Version, o.Beside["model-config.yaml"] = version, strings.Replace(o.Beside["model-config.yaml"], "1.0", version, 1)
+		o.Version, o.Beside = version, manifest(version)
 		if _, _, err := store.Pull(t.Context(), dir, o); err != nil {
 			t.Fatal(err)
 		}
