@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/cobra"
@@ -25,7 +24,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/fetch"
 	"github.com/tsgo/tsgo/pkg/handler/builtin"
-	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/onnx"
 	"github.com/tsgo/tsgo/pkg/store"
@@ -63,7 +61,8 @@ directory is made; without --handler its preprocessing is guessed as that of any
 say better.
 
 Models go to --model-store or $TSGO_MODEL_STORE, or else to the user's data directory, where every command looks. Nothing is
-seen of a model before all of it is there and checked. After an interruption the same command goes on where it was. Where
+seen of a model before all of it is there and checked. After an interruption the same command goes on where it was: what it
+has of NAME is in the hidden directory .NAME.pull of the store. Where
 there is no network, bring the file by other means and name it with --file; it is checked as any other.
 
 The environment's proxy (HTTPS_PROXY, NO_PROXY) is used, and on Linux the authorities of SSL_CERT_FILE are trusted.`,
@@ -389,76 +388,4 @@ func parseSize(text string) (int64, error) {
 		return 0, fmt.Errorf("%w: size %q", fault.Invalid, text)
 	}
 	return int64(n), nil
-}
-
-type modelsRemoveOptions struct {
-	*globals
-	streams
-	local
-
-	model string
-	force bool
-}
-
-func newModelsRemove(s streams, g *globals) *cobra.Command {
-	o := modelsRemoveOptions{globals: g, streams: s}
-	cmd := &cobra.Command{
-		Use:   "remove NAME[@VERSION]",
-		Short: "Remove a model from the store that was pulled",
-		Long: `Remove a model from the store that 'tsgo models pull' brought; any other is refused. One that holds more than was
-pulled, or was changed since, is refused too, unless --force says that this may be lost.
-
-A server that has loaded the model goes on answering with it until it is unregistered there or the server ends, but an
-explanation by the network's gradient reads the network when it is first asked for, and would fail. Unregister it first:
-'tsgo models unregister NAME'.`,
-		Example: `  tsgo models remove mobilenet-v2
-  tsgo models remove net@2.0`,
-		Args: usage(cobra.ExactArgs(1)),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return o.pulled(), cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.model = args[0]
-			return o.run(cmd.Context())
-		},
-	}
-	o.storeFlag(cmd)
-	cmd.Flags().BoolVar(&o.force, "force", false, "remove it even if it holds what was not pulled, or was changed since")
-	return cmd
-}
-
-// pulled returns the names of the models that may be removed.
-func (o *modelsRemoveOptions) pulled() []string {
-	entries, _ := o.list(o.streams)
-	var names []string
-	for _, e := range entries {
-		if _, ok := e.Pulled(); ok {
-			names = append(names, e.Name())
-		}
-	}
-	return slices.Compact(names)
-}
-
-func (o *modelsRemoveOptions) run(ctx context.Context) error {
-	format, err := o.format(o.streams)
-	if err != nil {
-		return err
-	}
-	ref, err := model.ParseRef(strings.Replace(o.model, "@", "/", 1))
-	if err != nil {
-		return err
-	}
-	p, err := o.store(o.streams).Remove(ctx, ref.Name, ref.Version, o.force)
-	if err != nil {
-		return fmt.Errorf("remove %s: %w", o.model, err)
-	}
-	if format == outputJSON {
-		p.Files = nil
-		return writeJSON(o.out, p)
-	}
-	_, err = fmt.Fprintf(o.out, "%s/%s is removed from %s (pulled on %s)\n", p.Name, p.Version, filepath.Dir(p.Path), p.Time.Format(time.DateOnly))
-	return err //nolint:wrapcheck // of the standard output
 }

@@ -223,7 +223,9 @@ func TestPullFails(t *testing.T) {
 			o.Beside = func(string) (map[string]string, error) { return nil, fmt.Errorf("%w: a picture", fault.BadModel) }
 		}, fault.BadModel, "a picture"},
 		{"no model", serveNetwork, func(o *store.Order) {
-			o.Beside = func(string) (map[string]string, error) { return map[string]string{"model-config.yaml": "modell: {}"}, nil }
+			o.Beside = func(string) (map[string]string, error) {
+				return map[string]string{"model-config.yaml": "modell: {}"}, nil
+			}
 		}, fault.BadModel, `did you mean "model"?`},
 		{"no name", serveNetwork, func(o *store.Order) { o.Name = "" }, fault.Invalid, `model ""`},
 		{"a name that leads out", serveNetwork, func(o *store.Order) { o.Name = "../net" }, fault.Invalid, `"../net"`},
