@@ -61,9 +61,9 @@ directory is made; without --handler its preprocessing is guessed as that of any
 say better.
 
 Models go to --model-store or $TSGO_MODEL_STORE, or else to the user's data directory, where every command looks. Nothing is
-seen of a model before all of it is there and checked. After an interruption the same command goes on where it was: what it
-has of NAME is in the hidden directory .NAME.pull of the store. Where
-there is no network, bring the file by other means and name it with --file; it is checked as any other.
+seen of a model before all of it is there and checked. After an interruption the same command goes on where it was: until then,
+what has come of NAME is in the hidden directory .NAME.pull of the store. Where there is no network, bring the file by other
+means and name it with --file; it is checked as any other.
 
 The environment's proxy (HTTPS_PROXY, NO_PROXY) is used, and on Linux the authorities of SSL_CERT_FILE are trusted.`,
 		Example: `  tsgo models pull
@@ -85,8 +85,8 @@ The environment's proxy (HTTPS_PROXY, NO_PROXY) is used, and on Linux the author
 			return o.run(cmd.Context())
 		},
 	}
-	o.storeFlag(cmd)
 	f := cmd.Flags()
+	f.StringVar(&o.modelStore, "model-store", "", "directory to put it into (default: $TSGO_MODEL_STORE, the user's data directory)")
 	f.BoolVar(&o.list, "list", false, "list the catalogue")
 	f.StringVar(&o.sha256, "sha256", "", "hash that the file must have, in hex")
 	f.StringVar(&o.name, "name", "", "name of the model (default: the catalogue's, or the .onnx file's; an archive says its own)")
