@@ -63,6 +63,19 @@ func (l *local) dirs(s streams) []store.Dir {
 	return dirs
 }
 
+// pullDir returns the directory that models are pulled into: the one that is named, or else the user's own.
+func (l *local) pullDir(s streams) (string, error) {
+	for _, dir := range l.dirs(s) {
+		if dir.Required {
+			return dir.Path, nil
+		}
+	}
+	if data := dataDir(s); data != "" {
+		return filepath.Join(data, "tsgo", "models"), nil
+	}
+	return "", fmt.Errorf("%w: no directory to pull models into: name one with --model-store or TSGO_MODEL_STORE", fault.Invalid)
+}
+
 // dataDir returns where the user's data are, by the system's custom; "" when that is not known.
 func dataDir(s streams) string {
 	if dir := s.env("XDG_DATA_HOME"); dir != "" {
@@ -112,6 +125,8 @@ func (l *local) find(s streams, arg string) (string, error) {
 		return arg, nil // what is wrong with it is for archive to say
 	case isPath && errors.Is(missing, fs.ErrNotExist):
 		return "", fmt.Errorf("model %s: %w: no such file or directory", arg, fault.NotFound)
+	case errors.Is(err, fault.NoModel) && canPull(ref.Name, ref.Version) != "":
+		return "", fmt.Errorf("%w: %q is not in the store: %s", fault.NoModel, arg, canPull(ref.Name, ref.Version))
 	}
 	return "", err
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,12 +53,28 @@ func run(s streams, args []string) int {
 	if err := root.ExecuteContext(ctx); err != nil {
 		kind, message := fault.Of(err), oneLine(err)
 		if kind == fault.Canceled && ctx.Err() != nil {
-			message = "interrupted" // whatever was being done then
+			message = "interrupted" + afterwards(err) // whatever was being done then
 		}
 		fmt.Fprintf(s.err, "tsgo: %s\n", message) //nolint:errcheck // there is nowhere left to say it
 		return exitStatus(kind)
 	}
 	return 0
+}
+
+// resumable is an interruption after which something goes on where it was.
+type resumable struct {
+	error
+	how string
+}
+
+func (r resumable) Unwrap() error { return r.error }
+
+// afterwards says how what was interrupted goes on.
+func afterwards(err error) string {
+	if r, ok := errors.AsType[resumable](err); ok {
+		return "; " + r.how
+	}
+	return ""
 }
 
 // oneLine writes joined errors on one line.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/cobra"
@@ -13,6 +15,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/pipeline"
+	"github.com/tsgo/tsgo/pkg/store"
 )
 
 func newModels(s streams, g *globals) *cobra.Command {
@@ -22,7 +25,10 @@ func newModels(s streams, g *globals) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  group,
 	}
-	cmd.AddCommand(newModelsList(s, g), newModelsShow(s, g), newModelsPack(s, g), newModelsVerify(s, g), newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g))
+	cmd.AddCommand(
+		newModelsList(s, g), newModelsShow(s, g), newModelsPull(s, g), newModelsRemove(s, g), newModelsPack(s, g), newModelsVerify(s, g),
+		newModelsScale(s, g), newModelsDefault(s, g), newModelsUnregister(s, g),
+	)
 	return cmd
 }
 
@@ -70,6 +76,25 @@ type listed struct {
 	Size    int64  `json:"size"` // bytes
 	Form    string `json:"form"`
 	Path    string `json:"path"`
+
+	Pulled *store.Pulled `json:"pulled,omitempty"` // where it was pulled from
+}
+
+func listedOf(e store.Entry) listed {
+	l := listed{Name: e.Name(), Version: e.Version(), Handler: handlerOf(e.Manifest), Size: e.Size, Form: e.Form.String(), Path: e.Source}
+	if p, ok := e.Pulled(); ok {
+		p.Files = nil // of nobody's interest but that of models remove
+		l.Pulled = &p
+	}
+	return l
+}
+
+// from says where a model was pulled from.
+func (l listed) from() string {
+	if l.Pulled == nil {
+		return ""
+	}
+	return l.Pulled.URL
 }
 
 func (o *modelsListOptions) run(ctx context.Context) error {
@@ -80,16 +105,16 @@ func (o *modelsListOptions) run(ctx context.Context) error {
 	entries, broken := o.list(o.streams)
 	all := make([]listed, len(entries))
 	for i, e := range entries {
-		all[i] = listed{e.Name(), e.Version(), handlerOf(e.Manifest), e.Size, e.Form.String(), e.Source}
+		all[i] = listedOf(e)
 	}
 	if format == outputJSON {
 		err = writeJSON(o.out, all)
 	} else {
 		rows := make([][]string, len(all))
 		for i, m := range all {
-			rows[i] = []string{m.Name, m.Version, m.Handler, size(m.Size), m.Path}
+			rows[i] = []string{m.Name, m.Version, m.Handler, size(m.Size), m.Path, m.from()}
 		}
-		err = table(o.out, []string{"name", "version", "handler", "size", "path"}, rows, tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignRight)
+		err = table(o.out, []string{"name", "version", "handler", "size", "path", "pulled from"}, rows, tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignRight)
 	}
 	return errors.Join(append([]error{err, ctx.Err()}, broken...)...)
 }
@@ -182,6 +207,9 @@ func (o *modelsShowOptions) run(ctx context.Context) error {
 		{"form", this.Form},
 		{"path", this.Path},
 	}
+	if p := this.Pulled; p != nil {
+		rows = append(rows, []string{"from", fmt.Sprintf("%s, on %s", p.URL, p.Time.Format(time.DateOnly))}, []string{"sha256", p.SHA256}, []string{"licence", cmp.Or(p.Licence, "not known")})
+	}
 	if this.Classes > 0 {
 		rows = append(rows, []string{"classes", fmt.Sprint(this.Classes)})
 	}
@@ -218,7 +246,7 @@ func (o *modelsShowOptions) look(ctx context.Context) (shown, error) {
 	}
 	signature := p.Signature()
 	return shown{
-		listed:  listed{m.Manifest.Name, m.Manifest.Version, handlerOf(m.Manifest), m.Size, m.Form.String(), path},
+		listed:  listedOf(store.Entry{Info: m.Info}),
 		Classes: len(labels), Inputs: texts(signature.Inputs), Outputs: texts(signature.Outputs), Ignored: m.Manifest.Ignored,
 		Explanations: x,
 	}, nil

@@ -28,7 +28,7 @@ func newPredict(s streams, g *globals) *cobra.Command {
 		Long: `Ask a model about files, in this process, or a running server with --server.
 
 MODEL is a name in the model store (resnet-18, or resnet-18/1.0), or the path of an .onnx file, a .mar archive or a
-model's directory. FILE may be a directory, or - for the standard input. --text gives a text instead. With one file, --output json prints the model's
+model's directory; 'tsgo models pull' brings more into the store. FILE may be a directory, or - for the standard input. --text gives a text instead. With one file, --output json prints the model's
 answer as a server would send it; with several, one line a file.`,
 		Example: `  tsgo predict resnet-18 samples/kitten.jpg
   tsgo predict mnist samples/digits/*.png

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,7 +84,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": status, "server": engine.serve, "post": post, "blind": blind,
+			"status": status, "server": engine.serve, "post": post, "blind": blind, "files": files,
 		},
 	})
 }
@@ -137,6 +139,29 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(resp.Header.Write(&head))
 	_, err = fmt.Fprintf(ts.Stdout(), "%d\n%s\n%s", resp.StatusCode, head.String(), body)
 	ts.Check(err)
+}
+
+// files DIR serves the files in a directory over TLS, until the script ends. It sets $FILES to the address, and has the programs
+// of the script trust it. Below /plain it leads to the same files without TLS, and below /closed it wants a key.
+func files(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: files DIR")
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", http.FileServer(http.Dir(ts.MkAbs(args[0]))))
+	mux.HandleFunc("/closed/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	plain := httptest.NewServer(mux)
+	mux.Handle("/plain/", http.StripPrefix("/plain", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, plain.URL+r.URL.Path, http.StatusFound)
+	})))
+	secure := httptest.NewUnstartedServer(mux)
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of who does not trust it
+	secure.StartTLS()
+	ts.Defer(func() { plain.Close(); secure.Close() })
+	authority := ts.MkAbs("authority.pem")
+	ts.Check(os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600))
+	ts.Setenv("SSL_CERT_FILE", authority)
+	ts.Setenv("FILES", secure.URL)
 }
 
 // blind FILE writes the network of digits to a file, with an operator in it that has no gradient here.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -219,6 +220,9 @@ func (o *serveOptions) report(r server.Report) {
 		state := fmt.Sprintf("%d workers, loaded in %s", m.Workers, m.Took.Round(time.Millisecond))
 		if m.Err != nil {
 			state = "not served: " + oneLine(m.Err)
+			if hint := canPull(m.Name, m.Version); hint != "" && errors.Is(m.Err, fault.NoModel) {
+				state += "; " + hint
+			}
 		}
 		rows = append(rows, []string{"model", strings.TrimSuffix(m.Name+"/"+m.Version, "/"), state})
 	}

@@ -58,11 +58,15 @@ var word = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}$`)
 
 const wordRule = `want letters, digits, _ . + and -, at most 128, of which the first is a letter, a digit or _`
 
+// NameOf returns the name of a model that lies at path and says none itself: that of the file or directory, without the
+// ending, and "_" for what may not be in a name.
+func NameOf(path string) string { return nameFrom(baseName(path)) }
+
 // bareManifest is what can be said of a network alone. Files beside it are not read: a downloads directory has a
 // labels.txt of something else soon enough.
 func bareManifest(source string) Manifest {
 	return Manifest{
-		Name: nameFrom(baseName(source)), Version: DefaultVersion, SerializedFile: path.Base(strings.ReplaceAll(source, `\`, "/")), Guessed: true,
+		Name: NameOf(source), Version: DefaultVersion, SerializedFile: path.Base(strings.ReplaceAll(source, `\`, "/")), Guessed: true,
 	}
 }
 
@@ -101,7 +105,7 @@ func (c contents) manifest(source string) (Manifest, error) {
 		}
 	}
 	if m.Name == "" {
-		m.Name = nameFrom(baseName(source))
+		m.Name = NameOf(source)
 	}
 	if m.Version == "" {
 		m.Version = DefaultVersion

@@ -2,9 +2,11 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -94,6 +96,10 @@ func (f *fetcher) ask(ctx context.Context, cancel context.CancelCauseFunc, p *pa
 	if errors.As(err, &refused) {
 		err = errors.Unwrap(err)
 	}
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if unknown, ok := errors.AsType[*net.DNSError](err); untrusted || ok && unknown.IsNotFound {
+		return nil, err // it will be the same the next moment
+	}
 	return nil, passing{error: err}
 }
 
@@ -116,7 +122,7 @@ func (f *fetcher) begin(resp *http.Response, p *part) (total int64, err error) {
 		return 0, refusal(resp)
 	}
 	if total > f.Limit {
-		return 0, errors.Join(fmt.Errorf("%d bytes are more than the limit of %d", total, f.Limit), p.drop())
+		return 0, errors.Join(fmt.Errorf("%d bytes are %w", total, LimitError{f.Limit}), p.drop())
 	}
 	return total, nil
 }
@@ -146,9 +152,24 @@ func rangeTotal(header string, from int64) (int64, error) {
 	return total, nil
 }
 
+// StatusError is a status that brings no file, where it is not one that may pass.
+type StatusError struct {
+	Code   int
+	Status string // "404 Not Found"
+}
+
+// Error says what the server answered.
+func (e StatusError) Error() string { return "the server answered " + e.Status }
+
+// LimitError is a file that is larger than it may be.
+type LimitError struct{ Limit int64 } // in bytes
+
+// Error says the limit.
+func (e LimitError) Error() string { return fmt.Sprintf("more than the limit of %d bytes", e.Limit) }
+
 // refusal is what a status that brings no file means.
 func refusal(resp *http.Response) error {
-	err := fmt.Errorf("the server answered %s", resp.Status)
+	err := StatusError{Code: resp.StatusCode, Status: resp.Status}
 	switch code := resp.StatusCode; {
 	case code >= 500 && code != http.StatusNotImplemented, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 for a date or nothing
@@ -166,20 +187,21 @@ func (f *fetcher) receive(ctx context.Context, cancel context.CancelCauseFunc, b
 		f.report(p.size, total)
 		n, err := body.Read(buffer)
 		stall.Reset(f.StallTimeout)
+		f.received += int64(n)
 		if p.size+int64(n) > f.Limit {
-			return errors.Join(fmt.Errorf("more than the limit of %d bytes", f.Limit), p.drop())
+			return errors.Join(LimitError{f.Limit}, p.drop())
 		}
 		if writeErr := p.append(buffer[:n]); writeErr != nil {
 			return errors.Join(writeErr, p.drop())
 		}
 		switch {
+		case err != nil && context.Cause(ctx) != nil: // first: a server may end a body neatly when it sees the client leave
+			return passing{error: context.Cause(ctx)}
 		case errors.Is(err, io.EOF) && total >= 0 && p.size != total:
 			return passing{error: fmt.Errorf("%w after %d of %d bytes", io.ErrUnexpectedEOF, p.size, total)}
 		case errors.Is(err, io.EOF):
 			f.report(p.size, p.size)
 			return nil
-		case err != nil && context.Cause(ctx) != nil:
-			return passing{error: context.Cause(ctx)}
 		case err != nil:
 			return passing{error: fmt.Errorf("after %d bytes: %w", p.size, err)}
 		}

@@ -14,6 +14,12 @@ func WithFullDisk(opts Options, room int) Options {
 	return opts
 }
 
+// WithGoodWay returns opts such that an attempt that brings n bytes is not counted.
+func WithGoodWay(opts Options, n int64) Options {
+	opts.goodWay = n
+	return opts
+}
+
 type fullDisk struct {
 	file
 	path string

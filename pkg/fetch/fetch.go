@@ -28,11 +28,12 @@ type Options struct {
 	Client        *http.Client               // nil: one of its own, with the environment's proxy
 	AnswerTimeout time.Duration              // for the connection and the first answer; 0: 30 s
 	StallTimeout  time.Duration              // for the next bytes of a body; 0: one minute
-	Attempts      int                        // 0: five
+	Attempts      int                        // how many in a row may bring next to nothing; 0: five
 	Backoff       time.Duration              // before the second attempt, doubled before each one more; 0: half a second
 	Progress      func(done, total int64)    // may be nil; total is negative when it is not known
 	Redirect      func(to *url.URL) error    // asked before a redirect is followed; nil: https to http alone is refused
 	open          func(string) (file, error) // nil: the file system
+	goodWay       int64                      // 0: defaultGoodWay
 }
 
 // DefaultLimit is how large a file may be where nothing else is said.
@@ -43,7 +44,8 @@ const DefaultLimit = 16 << 30
 // later call goes on; two calls for one target, in any processes, fetch it once.
 //
 // It returns [fault.Invalid] for options that cannot be, [fault.Timeout] and [fault.Canceled] when ctx ends or the server
-// does not answer, and [fault.Download] for everything else: a refusal, a wrong hash, too large a file, a full disk.
+// does not answer, and [fault.Download] for everything else: a refusal ([StatusError]), a wrong hash ([SumError]), too
+// large a file ([LimitError]), a full disk ([DiskFull]).
 func File(ctx context.Context, target string, opts Options) error {
 	f, err := newFetcher(target, opts)
 	if err != nil {
@@ -52,7 +54,7 @@ func File(ctx context.Context, target string, opts Options) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return f.failed(ctx, err)
 	}
-	release, err := Lock(ctx, f.hidden(".lock"))
+	release, err := Lock(ctx, hidden(target, ".lock"))
 	if err != nil {
 		return err
 	}
@@ -68,6 +70,8 @@ type fetcher struct {
 	Options
 	target string
 	label  string // the URL as it may be shown: without credentials and query
+
+	received int64 // bytes of bodies, of all attempts
 }
 
 func newFetcher(target string, opts Options) (*fetcher, error) {
@@ -83,6 +87,7 @@ func newFetcher(target string, opts Options) (*fetcher, error) {
 	f.Limit = orElse(opts.Limit, DefaultLimit)
 	f.AnswerTimeout = orElse(opts.AnswerTimeout, 30*time.Second)
 	f.StallTimeout = orElse(opts.StallTimeout, time.Minute)
+	f.goodWay = orElse(opts.goodWay, defaultGoodWay)
 	f.Attempts = orElse(opts.Attempts, 5)
 	f.Backoff = orElse(opts.Backoff, 500*time.Millisecond)
 	if f.Client == nil {
@@ -104,9 +109,11 @@ func orElse[T int | int64 | time.Duration](value, fallback T) T {
 	return fallback
 }
 
+const partSuffix = ".part"
+
 // hidden returns the path of one of the files that stand beside target while it is fetched.
-func (f *fetcher) hidden(suffix string) string {
-	return filepath.Join(filepath.Dir(f.target), "."+filepath.Base(f.target)+suffix)
+func hidden(target, suffix string) string {
+	return filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+suffix)
 }
 
 // there tells whether target is what is wanted. What has another hash will be replaced.
@@ -122,15 +129,19 @@ func (f *fetcher) there() (bool, error) {
 	case f.SHA256 == "":
 		return true, nil
 	}
-	sum, err := hashFile(f.target)
+	sum, err := HashFile(f.target)
 	return err == nil && sum == f.SHA256, err
 }
 
-// persist attempts until it succeeds, fails for good, or has tried often enough.
+// persist attempts until it succeeds, fails for good, or has tried often enough since it last came a good way on.
 func (f *fetcher) persist(ctx context.Context) error {
 	wait := f.Backoff
 	for attempt := 1; ; attempt++ {
+		before := f.received
 		err := f.attempt(ctx)
+		if f.received-before >= f.goodWay {
+			attempt, wait = 1, f.Backoff
+		}
 		var again passing
 		if !errors.As(err, &again) || attempt >= f.Attempts || ctx.Err() != nil {
 			return err
@@ -145,6 +156,10 @@ func (f *fetcher) persist(ctx context.Context) error {
 		wait *= 2
 	}
 }
+
+// defaultGoodWay is how many bytes an attempt brings after which the count of attempts begins anew: a large file may come over a
+// connection that breaks now and then.
+const defaultGoodWay = 16 << 20
 
 // maxRetryAfter bounds how long a server may ask to be left alone.
 const maxRetryAfter = time.Minute

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -296,7 +300,7 @@ func TestFileFullDiskNamesThePath(t *testing.T) {
 	s := server(t, serveContent)
 	target := filepath.Join(t.TempDir(), "file")
 	err := fetch.File(t.Context(), target, fetch.WithFullDisk(fetch.Options{URL: s.URL}, 10))
-	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), filepath.Dir(target)) {
+	if !errors.Is(err, syscall.ENOSPC) || !fetch.DiskFull(err) || !strings.Contains(err.Error(), filepath.Dir(target)) {
 		t.Errorf("error %v, want ENOSPC and the path", err)
 	}
 }
@@ -327,6 +331,89 @@ func TestFileTriesAgainAfterAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantContent(t, target)
+}
+
+// A connection that breaks again and again, a good way on each time, brings the file nevertheless.
+func TestFileComesInPieces(t *testing.T) {
+	t.Parallel()
+	const piece = 50_000
+	var requests atomic.Int32
+	s := server(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		serveContent(&cut{ResponseWriter: w, left: piece}, r)
+	})
+	target := filepath.Join(t.TempDir(), "file")
+	opts := fetch.WithGoodWay(fetch.Options{URL: s.URL, Backoff: time.Millisecond, Attempts: 2}, piece)
+	if err := fetch.File(t.Context(), target, opts); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, target)
+	if got := requests.Load(); got < 6 {
+		t.Errorf("%d requests brought %d bytes in pieces of %d", got, len(content), piece)
+	}
+}
+
+// cut is an answer that breaks off.
+type cut struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cut) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b[:min(len(b), c.left)])
+	if c.left -= n; err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return n, err
+}
+
+// What will be the same the next moment is not tried again.
+func TestFileGivesUpAtOnce(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(serveContent))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	for name, test := range map[string]struct {
+		err  error
+		says string
+	}{
+		"no such host": {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "host", IsNotFound: true}}, "no such host"},
+		"untrusted":    {nil, "certificate"},
+	} {
+		attempts := 0
+		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			attempts++
+			if test.err != nil {
+				return nil, test.err
+			}
+			untrusting := http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}
+			return untrusting.RoundTrip(r)
+		})}
+		err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), fetch.Options{URL: s.URL, Client: client, Backoff: time.Millisecond})
+		if fault.Of(err) != fault.Download || !strings.Contains(err.Error(), test.says) || attempts != 1 {
+			t.Errorf("%s: %v after %d attempts, want %q after one", name, err, attempts, test.says)
+		}
+	}
+}
+
+func TestFileFailureTypes(t *testing.T) {
+	t.Parallel()
+	s := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gone" {
+			w.WriteHeader(http.StatusGone)
+			return
+		}
+		serveContent(w, r)
+	})
+	err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), fetch.Options{URL: s.URL + "/gone"})
+	if status, ok := errors.AsType[fetch.StatusError](err); !ok || status.Code != http.StatusGone {
+		t.Errorf("error %v, want a StatusError of 410", err)
+	}
+	err = fetch.File(t.Context(), filepath.Join(t.TempDir(), "file"), fetch.Options{URL: s.URL, SHA256: sumOf(nil)})
+	if sum, ok := errors.AsType[fetch.SumError](err); !ok || sum.Got != sumOf(content) || sum.Want != sumOf(nil) {
+		t.Errorf("error %v, want a SumError", err)
+	}
 }
 
 func TestFileRefusesToLeaveHTTPS(t *testing.T) {

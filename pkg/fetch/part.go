@@ -38,7 +38,7 @@ type state struct {
 
 // openPart opens what earlier attempts left; what cannot be gone on with is emptied.
 func (f *fetcher) openPart() (*part, error) {
-	p := &part{path: f.hidden(".part"), statePath: f.hidden(".part.json"), sum: sha256.New()}
+	p := &part{path: hidden(f.target, partSuffix), statePath: hidden(f.target, partSuffix+".json"), sum: sha256.New()}
 	var err error
 	if p.file, err = f.open(p.path); err != nil {
 		return nil, err
@@ -53,6 +53,15 @@ func (f *fetcher) openPart() (*part, error) {
 		return nil, errors.Join(err, p.drop())
 	}
 	return p, nil
+}
+
+// Kept returns how many bytes of a file that was to be fetched to target are there, from which [File] goes on.
+func Kept(target string) int64 {
+	info, err := os.Stat(hidden(target, partSuffix))
+	if err != nil || info.IsDir() {
+		return 0
+	}
+	return info.Size()
 }
 
 // restart empties p. A state without a validator is not kept: nothing can be gone on with.
@@ -100,10 +109,16 @@ func (p *part) close() {
 	}
 }
 
+// SumError is a file with another hash than the one that was asked for. Both are sha256, in hex.
+type SumError struct{ Got, Want string }
+
+// Error says both hashes.
+func (e SumError) Error() string { return fmt.Sprintf("sha256 is %s, want %s", e.Got, e.Want) }
+
 // finish puts the whole file in its place.
 func (f *fetcher) finish(p *part) error {
 	if sum := hex.EncodeToString(p.sum.Sum(nil)); f.SHA256 != "" && sum != f.SHA256 {
-		return errors.Join(fmt.Errorf("sha256 is %s, want %s", sum, f.SHA256), p.drop())
+		return errors.Join(SumError{Got: sum, Want: f.SHA256}, p.drop())
 	}
 	err := errors.Join(p.Sync(), p.Close())
 	p.file = nil
@@ -132,7 +147,8 @@ func remove(path string) error {
 	return nil
 }
 
-func hashFile(path string) (string, error) {
+// HashFile returns the sha256 of a file, in hex.
+func HashFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err

@@ -140,7 +140,7 @@ func (o *opened) beside(location string) ([]byte, error) {
 	info, err := o.root.Stat(name) // opening what is no file may wait for ever
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: it is not there", fault.BadModel)
+		return nil, fmt.Errorf("%w: it is not there: %w", fault.BadModel, fs.ErrNotExist)
 	case err != nil:
 		return nil, fmt.Errorf("%w: only files in the model's directory are read: %w", fault.Invalid, err)
 	case !info.Mode().IsRegular():

@@ -3,7 +3,6 @@
 package library
 
 import (
-	"errors"
 	"os"
 	"syscall"
 )
@@ -13,8 +12,4 @@ func ownerOf(info os.FileInfo) int {
 		return int(stat.Uid)
 	}
 	return 0
-}
-
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

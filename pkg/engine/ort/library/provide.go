@@ -75,7 +75,7 @@ func (o Options) obtain(ctx context.Context, p *pin, tmp string) (file, source s
 	if err == nil {
 		return file, "release", nil
 	}
-	if ctx.Err() != nil || diskFull(err) {
+	if ctx.Err() != nil || fetch.DiskFull(err) {
 		return "", "", err
 	}
 	o.Logger.Debug("onnxruntime release out of reach", "err", err)
@@ -83,7 +83,7 @@ func (o Options) obtain(ctx context.Context, p *pin, tmp string) (file, source s
 	if pipErr == nil {
 		return file, "pip", nil
 	}
-	if ctx.Err() != nil || diskFull(pipErr) {
+	if ctx.Err() != nil || fetch.DiskFull(pipErr) {
 		return "", "", pipErr
 	}
 	return "", "", fmt.Errorf("%w; %w", err, pipErr)
@@ -100,7 +100,7 @@ func (o Options) failed(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("provide ONNX Runtime %s: %w: %w", Version, fault.Of(ctx.Err()), context.Cause(ctx))
-	case diskFull(err):
+	case fetch.DiskFull(err):
 		way = fmt.Sprintf("free 100 MB in %s, or name a library with --onnxruntime", o.Cache)
 	case inTheCache(err):
 		way = fmt.Sprintf("make %s a directory that can be written to, or name a library with --onnxruntime", o.Cache)
