@@ -301,7 +301,7 @@ func (o *benchOptions) bareLoop(ctx context.Context, t *benchTarget) (_ *bareLoo
 	defer done()
 	b, err := bench.OpenBare(ctx, t.network, t.open, t.request, bench.Limits{Cores: runtime.GOMAXPROCS(0), Batch: largest})
 	if errors.Is(err, fault.Unsupported) {
-		return nil, nil //nolint:nilerr // there is nothing to compare with
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ func (b *Builder) Relu(x string) string { return b.Node("Relu", nil, x) }
 func (b *Builder) Relu6(x string) string { return b.Node("Clip", nil, x, b.Scalar(0), b.Scalar(6)) }
 
 // Pool adds a pooling of a square window.
-func (b *Builder) Pool(op, x string, window, stride, pad int64) string { //nolint:revive // each of them is a number of its own
+func (b *Builder) Pool(op, x string, window, stride, pad int64) string {
 	return b.Node(op, Attrs{"kernel_shape": onnx.Ints(window, window), "strides": onnx.Ints(stride, stride), "pads": onnx.Ints(pad, pad, pad, pad)}, x)
 }
 
