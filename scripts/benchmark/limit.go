@@ -267,6 +267,7 @@ func decoderHeap(_ context.Context, args []string) (func(d time.Duration) (float
 	}
 	return func(time.Duration) (float64, error) {
 		r := testing.Benchmark(func(b *testing.B) {
+			b.Helper()
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := vision.Decode(data, 0); err != nil {

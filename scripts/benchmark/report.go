@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -19,31 +20,45 @@ import (
 func (l *lab) report(ctx context.Context, w io.Writer, all []outcome, markdown bool) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\nMedians of %d paired runs of %v each.\n\n", machine(ctx), l.runs, l.duration)
-	table := io.Writer(&out)
-	line, flush := "%s\t%s\t%s\t%s\t%s\n", func() error { return nil }
+	lines := [][]string{{"figure", "target", "measured", "tsgo", "limit"}}
 	if markdown {
-		line = "| %s | %s | %s | %s | %s |\n"
-	} else {
-		t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-		table, flush = t, t.Flush
-	}
-	fmt.Fprintf(table, line, "figure", "target", "measured", "tsgo", "limit")
-	if markdown {
-		fmt.Fprintln(&out, "|---|---|---|---|---|")
+		lines = append(lines, slices.Repeat([]string{"---"}, len(lines[0])))
 	}
 	for _, o := range all {
-		cells := o.cells()
-		fmt.Fprintf(table, line, cells[0], cells[1], cells[2], cells[3], cells[4])
+		lines = append(lines, o.cells())
 	}
-	if err := flush(); err != nil {
+	if _, err := io.WriteString(w, out.String()); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	if markdown {
+		return pipes(w, lines)
+	}
+	return columns(w, lines)
+}
+
+// pipes writes a table in Markdown.
+func pipes(w io.Writer, lines [][]string) error {
+	for _, line := range lines {
+		if _, err := fmt.Fprintf(w, "| %s |\n", strings.Join(line, " | ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// columns writes a table for a terminal.
+func columns(w io.Writer, lines [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(t, strings.TrimRight(strings.Join(line, "\t"), "\t")); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
 }
 
 // cells are the columns of a row.
-func (o outcome) cells() [5]string {
+func (o outcome) cells() []string {
 	sign := "≥"
 	if o.atMost {
 		sign = "≤"
@@ -53,13 +68,13 @@ func (o outcome) cells() [5]string {
 		target = fmt.Sprintf("%s %g%s", sign, o.target, o.unit)
 	}
 	if o.skipped != nil {
-		return [5]string{o.name, target, "skipped: " + o.skipped.Error(), "", ""}
+		return []string{o.name, target, "skipped: " + o.skipped.Error(), "", ""}
 	}
 	verdict := "missed"
 	if o.met() {
 		verdict = "met"
 	}
-	cells := [5]string{o.name, target, fmt.Sprintf("%.3g%s (%s)", o.figure(), o.unit, verdict), "", ""}
+	cells := []string{o.name, target, fmt.Sprintf("%.3g%s (%s)", o.figure(), o.unit, verdict), "", ""}
 	if o.kind != alone {
 		cells[3], cells[4] = fmt.Sprintf("%.4g%s", median(o.ours), o.each), fmt.Sprintf("%.4g%s", median(o.theirs), o.each)
 	}
