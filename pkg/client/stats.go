@@ -24,6 +24,10 @@ const (
 	queueDepth  = "tsgo_queue_depth"
 	workers     = "tsgo_workers"
 	memoryBytes = "tsgo_model_memory_bytes"
+
+	processSeconds = "process_cpu_seconds_total"
+	processMemory  = "process_resident_memory_bytes"
+	allocated      = "go_memstats_alloc_bytes_total"
 )
 
 // Stats is how one version of a model does in one mode, since the server started.
@@ -42,10 +46,9 @@ type Stats struct {
 // their names. Metrics that it does not know are passed over, so that a page of TorchServe's has none. It returns
 // [fault.Invalid] for anything but such a page.
 func ParseStats(page []byte) ([]Stats, error) {
-	parser := expfmt.NewTextParser(naming.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(page))
+	families, err := parse(page)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the metrics are not in Prometheus's text format: %w", fault.Invalid, err)
+		return nil, err
 	}
 	all := stats{}
 	all.read(families[requests], func(s *Stats, m *dto.Metric) {
@@ -66,6 +69,48 @@ func ParseStats(page []byte) ([]Stats, error) {
 	all.share(families[workers], func(s *Stats, v float64) { s.Workers = int(count(v)) })
 	all.share(families[memoryBytes], func(s *Stats, v float64) { s.Memory = int64(count(v)) })
 	return all.sorted(), nil
+}
+
+func parse(page []byte) (map[string]*dto.MetricFamily, error) {
+	parser := expfmt.NewTextParser(naming.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(page))
+	if err != nil {
+		return nil, fmt.Errorf("%w: the metrics are not in Prometheus's text format: %w", fault.Invalid, err)
+	}
+	return families, nil
+}
+
+// Usage is what a server has used until now, and how full the batches of one model's predictions were. What the page does not
+// tell is zero.
+type Usage struct {
+	CPU       time.Duration // of all cores
+	Memory    int64         // bytes that are resident
+	Allocated uint64        // bytes that were allocated on the heap, those that are free again included
+	Batches   uint64        // that ran
+	Batched   uint64        // requests in them
+}
+
+// ParseUsage reads the metrics of a server, as [ParseStats] does. A ref without a version has all versions in it.
+func ParseUsage(page []byte, ref model.Ref) (Usage, error) {
+	families, err := parse(page)
+	if err != nil {
+		return Usage{}, err
+	}
+	first := func(name string) float64 {
+		for _, m := range families[name].GetMetric() {
+			return finite(value(m))
+		}
+		return 0
+	}
+	u := Usage{CPU: seconds(first(processSeconds)), Memory: int64(count(first(processMemory))), Allocated: count(first(allocated))}
+	for _, m := range families[batchSizes].GetMetric() {
+		this, mode := labels(m)
+		if this.Name == ref.Name && (ref.Version == "" || this.Version == ref.Version) && mode == model.ModePredict.String() {
+			u.Batches += count(float64(m.GetHistogram().GetSampleCount()))
+			u.Batched += count(m.GetHistogram().GetSampleSum())
+		}
+	}
+	return u, nil
 }
 
 // stats are those of each series.

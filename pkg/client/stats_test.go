@@ -144,3 +144,48 @@ func BenchmarkParseStats(b *testing.B) {
 		}
 	}
 }
+
+// TestParseUsage reads the process and the batches of one model's predictions, of one version or all.
+func TestParseUsage(t *testing.T) {
+	t.Parallel()
+	const page = `# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total 1.5
+# TYPE process_resident_memory_bytes gauge
+process_resident_memory_bytes 1e+06
+# TYPE go_memstats_alloc_bytes_total counter
+go_memstats_alloc_bytes_total 12345
+# TYPE tsgo_batch_size histogram
+tsgo_batch_size_bucket{model_name="m",model_version="1.0",mode="predict",le="+Inf"} 40
+tsgo_batch_size_sum{model_name="m",model_version="1.0",mode="predict"} 100
+tsgo_batch_size_count{model_name="m",model_version="1.0",mode="predict"} 40
+tsgo_batch_size_bucket{model_name="m",model_version="2.0",mode="predict",le="+Inf"} 1
+tsgo_batch_size_sum{model_name="m",model_version="2.0",mode="predict"} 2
+tsgo_batch_size_count{model_name="m",model_version="2.0",mode="predict"} 1
+tsgo_batch_size_bucket{model_name="m",model_version="1.0",mode="explain",le="+Inf"} 7
+tsgo_batch_size_sum{model_name="m",model_version="1.0",mode="explain"} 7
+tsgo_batch_size_count{model_name="m",model_version="1.0",mode="explain"} 7
+`
+	whole := client.Usage{CPU: 1500 * time.Millisecond, Memory: 1e6, Allocated: 12345, Batches: 41, Batched: 102}
+	one := whole
+	one.Batches, one.Batched = 40, 100
+	for name, tt := range map[string]struct {
+		page string
+		ref  model.Ref
+		want client.Usage
+	}{
+		"all versions": {page, model.Ref{Name: "m"}, whole},
+		"one":          {page, model.Ref{Name: "m", Version: "1.0"}, one},
+		"nothing told": {"", model.Ref{Name: "m"}, client.Usage{}},
+	} {
+		got, err := client.ParseUsage([]byte(tt.page), tt.ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, err := client.ParseUsage([]byte("<html>"), model.Ref{Name: "m"}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("error %v, want %v", err, fault.Invalid)
+	}
+}

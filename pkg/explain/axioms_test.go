@@ -12,6 +12,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/onnx/zoo"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
@@ -246,12 +247,12 @@ func TestAStridePassesOverPixels(t *testing.T) {
 		"without the edge":  func(y, x int) bool { return y < 6 && x < 6 },
 	}
 	for name, read := range reads {
-		f := filter{from: 2, to: 3, height: 1, stride: 3, tight: true}
+		f := zoo.Filter{From: 2, To: 3, Height: 1, Stride: 3, Tight: true}
 		if name == "without the edge" {
-			f = filter{from: 2, to: 3, height: 2, stride: 2, tight: true}
+			f = zoo.Filter{From: 2, To: 3, Height: 2, Stride: 2, Tight: true}
 		}
-		m := newMaker(3, 2, 7, 7)
-		path := file(t, m.done(m.head(m.conv("x", f), 3, 2), 2))
+		m := zoo.New(3, 2, 7, 7)
+		path := file(t, m.Done(m.Head(m.Conv("x", f), 3, 2), 2))
 		x := tensor.Named{"x": must(t, []int64{1, 2, 7, 7}, random(rand.New(rand.NewPCG(1, 5)), 98))}
 		_, grads := gradients(t, differentiable(t, path).at(t, "y", explain.ScoresBest, x), x, []int{1})
 		for i, g := range grads {
@@ -278,13 +279,13 @@ func TestExplanationsAreLinear(t *testing.T) {
 				}
 				return widen(floats(t, got.Attributions["x"]))
 			}
-			m := newMaker(1, 3, familySide, familySide)
-			parts := m.node("Slice", nil, "x", m.ints(0, 0), m.ints(familySide-1, familySide-1), m.ints(2, 3))
+			m := zoo.New(1, 3, familySide, familySide)
+			parts := m.Node("Slice", nil, "x", m.Ints(0, 0), m.Ints(familySide-1, familySide-1), m.Ints(2, 3))
 			y, _ := fam.make(m, parts)
-			flat := m.node("Slice", nil, m.node("Flatten", nil, y), m.ints(0), m.ints(2), m.ints(1))
-			mix := m.name("mix")
-			m.g.Initializers[mix] = onnx.Of([]float32{3, -2}, 2, 1)
-			mixed := explained(m.done(m.node("MatMul", nil, flat, mix), 2), 0)
+			flat := m.Node("Slice", nil, m.Node("Flatten", nil, y), m.Ints(0), m.Ints(2), m.Ints(1))
+			mix := m.Name("mix")
+			m.Graph.Initializers[mix] = onnx.Of([]float32{3, -2}, 2, 1)
+			mixed := explained(m.Done(m.Node("MatMul", nil, flat, mix), 2), 0)
 			first, second := explained(fam.graph(1), 0), explained(fam.graph(1), 1)
 			for i := range first {
 				first[i] = 3*first[i] - 2*second[i]

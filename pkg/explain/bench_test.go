@@ -12,29 +12,16 @@ import (
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/onnx/zoo"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// resNet18 makes a network of its form and size (He 2016, arXiv:1512.03385) with random weights.
-func resNet18() *onnx.Graph {
-	m := newMaker(1, 3, 224, 224)
-	x := m.relu(m.norm(m.conv("x", filter{from: 3, to: 64, height: 7, stride: 2}), 64))
-	x = m.pool("MaxPool", x, 3, 2, 1)
-	from := int64(64)
-	for _, to := range []int64{64, 128, 256, 512} {
-		x = m.block(x, from, to, to/from)
-		x = m.block(x, to, to, 1)
-		from = to
-	}
-	return m.done(m.head(x, 512, 1000), 2)
-}
-
 // mobileNetV2 makes a network of its form and size (Sandler 2018, arXiv:1801.04381) with random weights.
 func mobileNetV2() *onnx.Graph {
-	m := newMaker(1, 3, 224, 224)
-	x := m.relu6(m.norm(m.conv("x", filter{from: 3, to: 32, height: 3, stride: 2}), 32))
-	x = m.relu6(m.norm(m.conv(x, filter{from: 32, to: 32, height: 3, groups: 32}), 32))
-	x = m.norm(m.conv(x, filter{from: 32, to: 16}), 16)
+	m := zoo.New(1, 3, 224, 224)
+	x := m.Relu6(m.Norm(m.Conv("x", zoo.Filter{From: 3, To: 32, Height: 3, Stride: 2}), 32))
+	x = m.Relu6(m.Norm(m.Conv(x, zoo.Filter{From: 32, To: 32, Height: 3, Groups: 32}), 32))
+	x = m.Norm(m.Conv(x, zoo.Filter{From: 32, To: 16}), 16)
 	from := int64(16)
 	for _, stage := range [][3]int64{{24, 2, 2}, {32, 3, 2}, {64, 4, 2}, {96, 3, 1}, {160, 3, 2}, {320, 1, 1}} {
 		for i := range stage[1] {
@@ -42,12 +29,12 @@ func mobileNetV2() *onnx.Graph {
 			if i == 0 {
 				stride = stage[2]
 			}
-			x = m.bottleneck(x, from, stage[0], stride)
+			x = m.Bottleneck(x, from, stage[0], stride)
 			from = stage[0]
 		}
 	}
-	x = m.relu6(m.norm(m.conv(x, filter{from: 320, to: 1280}), 1280))
-	return m.done(m.head(x, 1280, 1000), 2)
+	x = m.Relu6(m.Norm(m.Conv(x, zoo.Filter{From: 320, To: 1280}), 1280))
+	return m.Done(m.Head(x, 1280, 1000), 2)
 }
 
 // BenchmarkNetworks measures whole networks. Everything is reported as how many times the network itself would have run
@@ -62,7 +49,7 @@ func BenchmarkNetworks(b *testing.B) {
 		path func(b *testing.B) string
 		side int64
 	}{
-		{"ResNet-18", func(b *testing.B) string { b.Helper(); return file(b, resNet18()) }, 224},
+		{"ResNet-18", func(b *testing.B) string { b.Helper(); return file(b, zoo.ResNet18(1)) }, 224},
 		{"MobileNetV2", func(b *testing.B) string { b.Helper(); return file(b, mobileNetV2()) }, 224},
 		{"mnist", func(*testing.B) string { return "../../models/mnist/mnist.onnx" }, 28},
 	} {

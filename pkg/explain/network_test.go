@@ -18,6 +18,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/onnx/zoo"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
@@ -90,18 +91,18 @@ func TestAFixedBatchIsFreed(t *testing.T) {
 // change each other.
 func TestABatchThatCannotBeFreed(t *testing.T) {
 	t.Parallel()
-	for name, add := range map[string]func(m *maker) string{
-		"takes no more": func(m *maker) string {
-			square := m.node("Reshape", nil, "x", m.ints(2, 3))
-			return m.node("Reshape", nil, m.node("Tanh", nil, m.node("MatMul", nil, square, m.weights(0, 1, 3, 2))), m.ints(1, 4))
+	for name, add := range map[string]func(m *zoo.Builder) string{
+		"takes no more": func(m *zoo.Builder) string {
+			square := m.Node("Reshape", nil, "x", m.Ints(2, 3))
+			return m.Node("Reshape", nil, m.Node("Tanh", nil, m.Node("MatMul", nil, square, m.Weights(0, 1, 3, 2))), m.Ints(1, 4))
 		},
-		"mixes": func(m *maker) string {
-			mean := m.node("ReduceMean", attrs{"axes": onnx.Ints(0), "keepdims": onnx.Int(1)}, "x")
-			return m.dense(m.node("Tanh", nil, m.node("Sub", nil, "x", m.node("Mul", nil, mean, m.scalar(0.5)))), 6, 4)
+		"mixes": func(m *zoo.Builder) string {
+			mean := m.Node("ReduceMean", attrs{"axes": onnx.Ints(0), "keepdims": onnx.Int(1)}, "x")
+			return m.Dense(m.Node("Tanh", nil, m.Node("Sub", nil, "x", m.Node("Mul", nil, mean, m.Scalar(0.5)))), 6, 4)
 		},
 	} {
-		m := newMaker(1, 6)
-		s, w := differentiable(t, file(t, fixed(m.done(add(m), 2)))), newWatched()
+		m := zoo.New(1, 6)
+		s, w := differentiable(t, file(t, fixed(m.Done(add(m), 2)))), newWatched()
 		x := tensor.Named{"x": must(t, []int64{3, 6}, random(rand.New(rand.NewPCG(1, 5)), 18))}
 		f := s.at(t, "y", explain.ScoresBest, row(t, x, 0))
 		s.opener.wrap = w.over
@@ -267,11 +268,11 @@ func TestTextsOfAnyLengthShareOneGradient(t *testing.T) {
 
 // tagger returns a network that scores each token of a text.
 func tagger() *onnx.Graph {
-	m := newMaker(1, -1)
-	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
-	m.g.Inputs[0].Shape[1].Name = "tokens"
-	x := m.node("Gather", nil, m.weights(0, 1, 32, 4), "x")
-	return m.done(m.linear(m.node("Tanh", nil, x), 4, 2), 3)
+	m := zoo.New(1, -1)
+	m.Graph.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	m.Graph.Inputs[0].Shape[1].Name = "tokens"
+	x := m.Node("Gather", nil, m.Weights(0, 1, 32, 4), "x")
+	return m.Done(m.Linear(m.Node("Tanh", nil, x), 4, 2), 3)
 }
 
 // TestTextsOfAnyLengthHaveScoresOfTheirLength explains a long text after a short one, which the gradient was made for.
@@ -294,14 +295,14 @@ func TestTextsOfAnyLengthHaveScoresOfTheirLength(t *testing.T) {
 
 // parity returns a network whose scores are twice as high for a text of an odd number of tokens.
 func parity() *onnx.Graph {
-	m := newMaker(1, -1)
-	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
-	m.g.Inputs[0].Shape[1].Name = "tokens"
-	odd := m.node("Mod", nil, m.node("Gather", nil, m.node("Shape", nil, "x"), m.ints(1)), m.ints(2))
-	factor := m.node("Add", nil, m.node("Cast", attrs{"to": onnx.Int(1)}, odd), m.scalar(1))
-	x := m.node("Tanh", nil, m.node("Gather", nil, m.weights(0, 1, 32, 4), "x"))
-	mean := m.node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, x)
-	return m.done(m.node("Mul", nil, m.linear(mean, 4, 2), factor), 2)
+	m := zoo.New(1, -1)
+	m.Graph.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	m.Graph.Inputs[0].Shape[1].Name = "tokens"
+	odd := m.Node("Mod", nil, m.Node("Gather", nil, m.Node("Shape", nil, "x"), m.Ints(1)), m.Ints(2))
+	factor := m.Node("Add", nil, m.Node("Cast", attrs{"to": onnx.Int(1)}, odd), m.Scalar(1))
+	x := m.Node("Tanh", nil, m.Node("Gather", nil, m.Weights(0, 1, 32, 4), "x"))
+	mean := m.Node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, x)
+	return m.Done(m.Node("Mul", nil, m.Linear(mean, 4, 2), factor), 2)
 }
 
 // TestWhatDependsOnAnEvenLengthIsNotConstant compares the sum of the attributions with the network's own scores.
@@ -470,11 +471,11 @@ func TestABuildKeepsWhatItReads(t *testing.T) {
 
 // anySize is a network of pictures of any size.
 func anySize() *onnx.Graph {
-	m := newMaker(1, 3, 1, 1)
+	m := zoo.New(1, 3, 1, 1)
 	for i := 2; i < 4; i++ {
-		m.g.Inputs[0].Shape[i] = onnx.Axis{Size: -1}
+		m.Graph.Inputs[0].Shape[i] = onnx.Axis{Size: -1}
 	}
-	return m.done(m.head(m.relu(m.conv("x", filter{from: 3, to: 4, height: 3, stride: 2})), 4, 2), 2)
+	return m.Done(m.Head(m.Relu(m.Conv("x", zoo.Filter{From: 3, To: 4, Height: 3, Stride: 2})), 4, 2), 2)
 }
 
 func sidedPicture(tb testing.TB, side int64) tensor.Named {
@@ -542,8 +543,8 @@ func TestAFailureIsTriedAgain(t *testing.T) {
 // TestARefusalIsRemembered asks twice for a gradient that there is none of.
 func TestARefusalIsRemembered(t *testing.T) {
 	t.Parallel()
-	m := newMaker(1, 4)
-	s := differentiable(t, file(t, m.done(m.dense(m.node("Det", nil, m.node("Reshape", nil, "x", m.ints(-1, 1, 2, 2))), 1, 2), 2)))
+	m := zoo.New(1, 4)
+	s := differentiable(t, file(t, m.Done(m.Dense(m.Node("Det", nil, m.Node("Reshape", nil, "x", m.Ints(-1, 1, 2, 2))), 1, 2), 2)))
 	x := tensor.Named{"x": must(t, []int64{1, 4}, []float32{1, 2, 3, 5})}
 	opened := int32(0)
 	for range 3 {

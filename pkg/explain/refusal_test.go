@@ -11,42 +11,43 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/gradient"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/onnx/zoo"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
 // wholeNumbers returns a network of whole numbers, each as it is.
 func wholeNumbers() *onnx.Graph {
-	m := newMaker(1, 4)
-	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
-	return m.done(m.dense(m.node("Cast", attrs{"to": onnx.Int(1)}, "x"), 4, 2), 2)
+	m := zoo.New(1, 4)
+	m.Graph.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	return m.Done(m.Dense(m.Node("Cast", attrs{"to": onnx.Int(1)}, "x"), 4, 2), 2)
 }
 
 // stepped returns a network whose answer its input changes in steps alone.
 func stepped() *onnx.Graph {
-	m := newMaker(1, 4)
-	return m.done(m.dense(m.node("Round", nil, "x"), 4, 2), 2)
+	m := zoo.New(1, 4)
+	return m.Done(m.Dense(m.Node("Round", nil, "x"), 4, 2), 2)
 }
 
 // quantized returns a network that rounds within.
 func quantized() *onnx.Graph {
-	m := newMaker(1, 4)
-	zero := m.name("zero")
-	m.g.Initializers[zero] = onnx.Of([]uint8{128})
-	scale := m.scalar(0.05)
-	q := m.node("QuantizeLinear", nil, "x", scale, zero)
-	return m.done(m.dense(m.node("DequantizeLinear", nil, q, scale, zero), 4, 2), 2)
+	m := zoo.New(1, 4)
+	zero := m.Name("zero")
+	m.Graph.Initializers[zero] = onnx.Of([]uint8{128})
+	scale := m.Scalar(0.05)
+	q := m.Node("QuantizeLinear", nil, "x", scale, zero)
+	return m.Done(m.Dense(m.Node("DequantizeLinear", nil, q, scale, zero), 4, 2), 2)
 }
 
 // determinant returns a network with an operator that has no rule.
 func determinant() *onnx.Graph {
-	m := newMaker(1, 4)
-	return m.done(m.dense(m.node("Det", nil, m.node("Reshape", nil, "x", m.ints(-1, 1, 2, 2))), 1, 2), 2)
+	m := zoo.New(1, 4)
+	return m.Done(m.Dense(m.Node("Det", nil, m.Node("Reshape", nil, "x", m.Ints(-1, 1, 2, 2))), 1, 2), 2)
 }
 
 // old returns a network of operators that are too old.
 func old() *onnx.Graph {
-	m := newMaker(1, 4)
-	g := m.done(m.node("Relu", nil, m.node("MatMul", nil, "x", m.weights(0, 1, 4, 2))), 2)
+	m := zoo.New(1, 4)
+	g := m.Done(m.Node("Relu", nil, m.Node("MatMul", nil, "x", m.Weights(0, 1, 4, 2))), 2)
 	g.Opset, g.IR = 6, 3
 	for name, c := range g.Initializers { // they were inputs too
 		v := onnx.Value{Name: name, Type: c.Type}

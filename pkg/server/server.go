@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tsgo/tsgo/pkg/auth"
 	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/engine"
@@ -194,6 +196,9 @@ func (s *Server) Addrs() Addrs { return s.addrs }
 
 // Models returns the models that are served.
 func (s *Server) Models() *registry.Models { return s.models }
+
+// Metrics returns what the metrics page is made of.
+func (s *Server) Metrics() prometheus.Gatherer { return s.metrics.Gatherer() }
 
 // Ready returns [fault.Unavailable] while the server stops, and else what the models say.
 func (s *Server) Ready() error {
