@@ -96,9 +96,10 @@ func (n *Network) Default() (method string, why error) {
 		if err != nil {
 			return err
 		}
+		defer file.Close() //nolint:errcheck // only read
 		found, err := differentiates(g, signature)
 		tokens = tokens || found
-		return errors.Join(err, file.Close())
+		return err
 	})
 	switch {
 	case tokens && why != nil:

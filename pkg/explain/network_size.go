@@ -2,6 +2,7 @@ package explain
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tsgo/tsgo/pkg/onnx"
 	"github.com/tsgo/tsgo/pkg/tensor"
@@ -45,59 +46,50 @@ func (l *learned) length(input tensor.Named) float64 {
 // elements returns how many elements of a tensor belong to one row whose sequences are that long: none, where the tensor
 // does not grow with the rows.
 func (e extents) elements(dims []onnx.Dim, length float64) float64 {
-	n, grows := 1.0, false
-	for _, d := range dims {
-		size, byRow := e.size(d, length)
-		n *= size
-		grows = grows || byRow
+	rows := slices.IndexFunc(dims, func(d onnx.Dim) bool { return d.A != d.B && d.A*e.rows[1] == d.B*e.rows[0] })
+	if rows < 0 { // rows and tokens may share an axis
+		rows = slices.IndexFunc(dims, e.shared)
 	}
-	if !grows {
+	if rows < 0 {
 		return 0
+	}
+	n := 1.0
+	for i, d := range dims {
+		a, b := float64(d.A), float64(d.B)
+		if i == rows {
+			a, b = a/float64(e.rows[0]), b/float64(e.rows[1])
+		}
+		n *= e.size(a, b, length)
 	}
 	return n
 }
 
-// size returns what one row whose sequences are that long has of a dimension, and whether more rows have more of it.
-func (e extents) size(d onnx.Dim, length float64) (size float64, byRow bool) {
-	if d.Constant() {
-		return float64(d.A), false
+// shared tells whether a dimension is that of rows and tokens together, as far as that shows.
+func (e extents) shared(d onnx.Dim) bool {
+	if d.A%e.rows[0] != 0 || d.B%e.rows[1] != 0 || d.Constant() {
+		return false
 	}
-	a, b := float64(d.A), float64(d.B)
-	one, other := a/float64(e.rows[0]), b/float64(e.rows[1])
-	if size, ok := e.along(one, other, length, 0, 1, 2); ok {
-		return size, true
-	}
-	if size, ok := e.along(a, b, length, 1, 2); ok {
-		return size, false
-	}
-	if size, ok := e.straight(a, b, length); ok {
-		return size, false
-	}
-	if size, ok := e.straight(one, other, length); ok {
-		return size, true
-	}
-	power := math.Log(other/one) / math.Log(float64(e.length[1])/float64(e.length[0]))
-	return one * math.Pow(length/float64(e.length[0]), power), true
+	_, _, linear := e.line(float64(d.A), float64(d.B))
+	return !linear
 }
 
-// along returns the size for a length where the sizes of the two runs are a multiple of one of the powers of theirs.
-func (e extents) along(a, b, length float64, powers ...float64) (float64, bool) {
-	for _, p := range powers {
-		from, to := math.Pow(float64(e.length[0]), p), math.Pow(float64(e.length[1]), p)
-		if a*to == b*from {
-			return a / from * math.Pow(length, p), true
-		}
+// size returns a dimension for a length, where it was a and b in the two runs: it grows with the length, or with its square.
+func (e extents) size(a, b, length float64) float64 {
+	if a >= b {
+		return a
 	}
-	return 0, false
+	if slope, more, ok := e.line(a, b); ok {
+		return max(0, slope*length+more)
+	}
+	slope, more, _ := e.line(math.Sqrt(a), math.Sqrt(b))
+	root := max(0, slope*length+more)
+	return root * root
 }
 
-// straight returns the size for a length where the sizes of the two runs lie on a line that a padding or a window explains:
-// as many elements as tokens, and a few more or less.
-func (e extents) straight(a, b, length float64) (float64, bool) {
-	slope := (b - a) / float64(e.length[1]-e.length[0])
-	more := a - slope*float64(e.length[0])
-	if slope <= 0 || more < -3*slope {
-		return 0, false
-	}
-	return max(0, slope*length+more), true
+// line returns the line through the sizes of the two runs, and whether it is likely that of a size which grows with the
+// length: some elements a token, less those that a window takes, or more. A square's line is far lower at no tokens.
+func (e extents) line(a, b float64) (slope, more float64, likely bool) {
+	slope = (b - a) / float64(e.length[1]-e.length[0])
+	more = a - slope*float64(e.length[0])
+	return slope, more, slope <= 2 || more >= -2*slope
 }
