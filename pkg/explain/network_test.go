@@ -365,6 +365,46 @@ func TestWhatDependsOnAnEvenLengthIsNotConstant(t *testing.T) {
 	}
 }
 
+// TestOneGradientIsNotAnother looks at functions with another gradient than the plain one: what the network's own function can
+// do besides would be of the plain one, so they do not claim it.
+func TestOneGradientIsNotAnother(t *testing.T) {
+	t.Parallel()
+	x := noise(t, 14, 1)
+	f := differentiable(t, file(t, families()[0].graph(14))).at(t, "y", explain.ScoresBest, x)
+	want, err := f.Scores(t.Context(), x, []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guided, err := f.WithRelu(t.Context(), explain.ReluGuided)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := f.Layer(t.Context(), "", x, []int{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, cut, _, name, err := f.Cut(t.Context(), layer.Name, x, zeros(t, x))
+	if err != nil || name != layer.Name {
+		t.Fatalf("cut at %q: %v", name, err)
+	}
+	for what, c := range map[string]struct {
+		f    explain.Differentiable
+		rows tensor.Named
+	}{"guided": {guided, x}, "cut": {after, cut}} {
+		if got, err := c.f.Scores(t.Context(), c.rows, []int{1}); err != nil || !near32(float32(got[0]), float32(want[0])) {
+			t.Errorf("%s: the score is %v, %v, want %v", what, got, err, want)
+		}
+		_, ruled := c.f.(explain.Ruled)
+		_, layered := c.f.(explain.Layered)
+		_, cutter := c.f.(explain.Cutter)
+		if ruled || layered || cutter {
+			t.Errorf("%s: it has other rules for Relu: %v, layers: %v, cuts: %v", what, ruled, layered, cutter)
+		}
+	}
+	_, grads := gradients(t, after, cut, []int{1})
+	agree(t, "behind the cut, by the layer", grads, widen(floats(t, layer.Gradients)), 1e-5)
+}
+
 // TestFiftyFirstExplanationsMakeOneGradient asks them all at once, and the network itself beside them.
 func TestFiftyFirstExplanationsMakeOneGradient(t *testing.T) {
 	t.Parallel()
