@@ -180,7 +180,7 @@ func (n *Network) share(ctx context.Context, key string, build func(ctx context.
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
-		return nil, nil, fmt.Errorf("%w: the model is being unloaded", fault.Unavailable)
+		return nil, nil, unloaded()
 	}
 	n.clock++
 	b, ok := n.kept[key]
@@ -215,6 +215,9 @@ func (n *Network) build(key string, b *built, build func(ctx context.Context) (r
 		b.value, err = build(n.ctx)
 		return err
 	})
+	if b.err != nil && n.ctx.Err() != nil { // nobody's context but the network's, which Close ended
+		b.err = unloaded()
+	}
 	close(b.ready)
 	if k := fault.Of(b.err); b.err == nil || k == fault.Unsupported || k == fault.Invalid || k == fault.BadModel {
 		return
@@ -225,6 +228,9 @@ func (n *Network) build(key string, b *built, build func(ctx context.Context) (r
 		delete(n.kept, key)
 	}
 }
+
+// unloaded is the refusal of a network that is closed.
+func unloaded() error { return fmt.Errorf("%w: the model is being unloaded", fault.Unavailable) }
 
 // bytes returns about what b takes: nothing while it is being made.
 func (b *built) bytes() int64 {
