@@ -32,11 +32,15 @@ func newExplain(s streams, g *globals) *cobra.Command {
 		Long: `Ask which parts of a file a model's answer rests on, in this process, or a running server with --server.
 
 MODEL and FILE are as for predict. Of a picture, a terminal shows a summary and a small heat map: red speaks for the
-target, blue against it. Of a text it shows how much each token counts. With --output json the answer is what a server
-would send: the attributions at the network's input, or the tokens and their importances.
+target, blue against it. Of a text it shows how much each token counts. In a pipe, or with --output json, the answer is
+what a server would send: the attributions at the network's input, or the tokens and their importances; with --compare it
+is a list of everything that is known of each method's.
 
 Unless --method names another, the answer is the network's own gradient, integrated; where an operator of the network has
-none, a method that only asks for scores takes its place, and the summary says which operator that is.`,
+none, a method that only asks for scores takes its place, and the summary says which operator that is. An answer is called
+exact when it was computed from the network's own gradient: not from what the score does when parts of the input are hidden,
+and not from a gradient that passes what rounds as if it did not (--straight-through true, for quantized networks). How
+close the sum of an integral comes to the score is another matter: see delta, and ask for more --steps.`,
 		Example: `  tsgo explain mnist samples/digits/3.png
   tsgo explain resnet-18 samples/kitten.jpg --save map.png
   tsgo explain resnet-18 samples/kitten.jpg --compare integrated_gradients,grad_cam,occlusion --save maps.png

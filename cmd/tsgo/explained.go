@@ -46,8 +46,11 @@ func (x *explained) score() string {
 
 func (x *explained) method() string {
 	text := x.Method
-	if x.Exact {
+	switch {
+	case x.Exact:
 		text += " (exact)"
+	case x.Approximation != "":
+		text += " (" + x.Approximation + ")"
 	}
 	if x.Why != "" {
 		text += ": " + x.Why

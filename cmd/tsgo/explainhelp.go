@@ -49,7 +49,7 @@ func flagGroups(cmd *cobra.Command) []flagGroup {
 		i := slices.IndexFunc(some, func(g flagGroup) bool { return slices.Equal(g.methods, p.Methods) })
 		if i < 0 {
 			i = len(some)
-			some = append(some, flagGroup{"Parameters of " + strings.Join(p.Methods, ", "), p.Methods, pflag.NewFlagSet("", pflag.ContinueOnError)})
+			some = append(some, flagGroup{titleOf(p.Methods), p.Methods, pflag.NewFlagSet("", pflag.ContinueOnError)})
 		}
 		some[i].flags.AddFlag(flag)
 	}
@@ -60,6 +60,15 @@ func flagGroups(cmd *cobra.Command) []flagGroup {
 	})
 	groups := slices.Concat([]flagGroup{own, all}, some)
 	return append(groups, flagGroup{title: "Global Flags", flags: cmd.InheritedFlags()})
+}
+
+// titleOf names the methods of a group, or the others where those are fewer.
+func titleOf(methods []string) string {
+	others := slices.DeleteFunc(explain.Methods(), func(method string) bool { return slices.Contains(methods, method) })
+	if len(others) < len(methods) {
+		return "Parameters of every method but " + strings.Join(others, ", ")
+	}
+	return "Parameters of " + strings.Join(methods, ", ")
 }
 
 // helpOf describes a parameter, without the methods that it belongs to: the help has a group for those.

@@ -164,15 +164,16 @@ func files(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("FILES", secure.URL)
 }
 
-// blind FILE writes the network of digits to a file, with an operator in it that has no gradient here.
+// blind FILE [OP] writes the network of digits to a file, with an operator in it that has no gradient here: Shrink, or OP.
 func blind(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: blind FILE")
+	if neg || len(args) == 0 || len(args) > 2 {
+		ts.Fatalf("usage: blind FILE [OP]")
 	}
+	op := append(args, "Shrink")[1]
 	g, file, err := onnx.Open(filepath.Join(ts.Getenv("MODELS"), "mnist", "mnist.onnx"))
 	ts.Check(err)
 	i := slices.IndexFunc(g.Nodes, func(n *onnx.Node) bool { return n.Op == "Relu" })
-	g.Nodes[i].Op = "Shrink"
+	g.Nodes[i].Op = op
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), g.Marshal(), 0o600))
 	ts.Check(file.Close())
 }

@@ -28,13 +28,10 @@ func (a attempts) explain(ctx context.Context, req Request) (Explanation, error)
 		return a.named(ctx, name, req)
 	}
 	best, fallback := preferred(req)
-	x, err := a.derive(ctx, best, req)
-	x.Why = "the default method"
+	x, err := a.derive(ctx, best, req, "the default method")
 	if errors.Is(err, fault.Unsupported) {
-		why := because(err)
 		best = fallback
-		x, err = a.evaluate(ctx, fallback, req)
-		x.Why = why
+		x, err = a.evaluate(ctx, fallback, req, because(err))
 	}
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", best.name, err)
@@ -48,15 +45,15 @@ func (a attempts) named(ctx context.Context, name string, req Request) (x Explan
 	if err != nil {
 		return Explanation{}, err
 	}
+	const why = "named in the request"
 	if m.needs == needGradient {
-		x, err = a.derive(ctx, m, req)
+		x, err = a.derive(ctx, m, req, why)
 	} else {
-		x, err = a.evaluate(ctx, m, req)
+		x, err = a.evaluate(ctx, m, req, why)
 	}
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", name, err)
 	}
-	x.Why = "named in the request"
 	return x, nil
 }
 
@@ -76,8 +73,8 @@ func because(err error) string {
 	return "the default method without a gradient: " + strings.ReplaceAll(err.Error(), fault.Unsupported.Error()+": ", "")
 }
 
-// derive runs a method on the network as a function that has a gradient.
-func (a attempts) derive(ctx context.Context, m namedMethod, req Request) (Explanation, error) {
+// derive runs a method, taken for that reason, on the network as a function that has a gradient.
+func (a attempts) derive(ctx context.Context, m namedMethod, req Request, why string) (Explanation, error) {
 	if a.opts.Differentiate == nil {
 		return Explanation{}, fmt.Errorf("%w: no gradient is known for this network", fault.Unsupported)
 	}
@@ -86,7 +83,8 @@ func (a attempts) derive(ctx context.Context, m namedMethod, req Request) (Expla
 		return Explanation{}, err
 	}
 	began := time.Now()
-	f, err := a.opts.Differentiate(ctx, a.network.output, scores, req.Input)
+	straight := req.Params.StraightThrough == "true"
+	f, err := a.opts.Differentiate(ctx, Wanted{Output: a.network.output, Scores: scores, StraightThrough: straight}, req.Input)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -98,9 +96,17 @@ func (a attempts) derive(ctx context.Context, m namedMethod, req Request) (Expla
 	if s, ok := f.(Sizer); ok {
 		bytes = max(bytes, s.RowBytes())
 	}
-	x, err := a.run(ctx, m, f, a.limited(req, bytes))
+	x, err := a.run(ctx, m, f, a.limited(req, bytes), why)
+	if err != nil {
+		return Explanation{}, err
+	}
 	x.Runtime.BuildMS += took
-	return x, err
+	x.Parameters.StraightThrough = straight
+	if s, ok := f.(Approximator); ok && len(s.Approximated()) > 0 {
+		x.Exact, x.Approximation = false, straightThrough
+		x.Why += "; its gradient takes " + joined(s.Approximated()) + " for the identity"
+	}
+	return x, nil
 }
 
 // wanted returns which scores a gradient is wanted of. It returns [fault.Unsupported] when the network has others.
@@ -121,13 +127,13 @@ func (a attempts) lacks(output string) error {
 	return fmt.Errorf("%w: output %q: the network gives %s; leave output out", fault.Unsupported, short(output), a.network.scale)
 }
 
-// evaluate runs a method on the network's scores alone.
-func (a attempts) evaluate(ctx context.Context, m namedMethod, req Request) (Explanation, error) {
+// evaluate runs a method, taken for that reason, on the network's scores alone.
+func (a attempts) evaluate(ctx context.Context, m namedMethod, req Request, why string) (Explanation, error) {
 	f, err := a.scored(req.Params)
 	if err != nil {
 		return Explanation{}, err
 	}
-	return a.run(ctx, m, f, a.limited(req, a.rowBytes))
+	return a.run(ctx, m, f, a.limited(req, a.rowBytes), why)
 }
 
 // scored returns the scores that p asks for. It returns [fault.Unsupported] when the network has others.
@@ -143,12 +149,12 @@ func (a attempts) scored(p Params) (function, error) {
 	return function{}, a.lacks(p.Output)
 }
 
-func (a attempts) run(ctx context.Context, m namedMethod, f Function, req Request) (Explanation, error) {
+func (a attempts) run(ctx context.Context, m namedMethod, f Function, req Request, why string) (Explanation, error) {
 	x, err := m.run(ctx, f, req)
 	if err != nil {
 		return Explanation{}, err
 	}
-	x.Method, x.Target.Output = m.name, a.network.scale
+	x.Method, x.Why, x.Target.Output = m.name, why, a.network.scale
 	if o, ok := f.(Outputter); ok && o.Output() != "" {
 		x.Target.Output = o.Output()
 	}

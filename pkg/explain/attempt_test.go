@@ -46,7 +46,7 @@ func session(f convolved) *enginetest.Fake {
 }
 
 // differentiate returns a network as a function with a gradient.
-type differentiate = func(ctx context.Context, output string, scores explain.Scores, row tensor.Named) (explain.Function, error)
+type differentiate = func(ctx context.Context, w explain.Wanted, input tensor.Named) (explain.Function, error)
 
 // refusing has a gradient until it is asked for.
 type refusing struct{ convolved }
@@ -59,7 +59,7 @@ func TestExplainChoosesItsMethod(t *testing.T) {
 	t.Parallel()
 	network := newConvolved(1, 6)
 	given := func(f explain.Function, err error) differentiate {
-		return func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) { return f, err }
+		return func(context.Context, explain.Wanted, tensor.Named) (explain.Function, error) { return f, err }
 	}
 	noRule := fmt.Errorf("%w: operator GridSample (node g1) has no rule", fault.Unsupported)
 	type outcome struct {
@@ -128,7 +128,7 @@ func TestExplainKeepsToTheNamedMethod(t *testing.T) {
 	for _, test := range tests {
 		e := newExplainer(t, explain.Options{
 			Session: session(network),
-			Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+			Differentiate: func(context.Context, explain.Wanted, tensor.Named) (explain.Function, error) {
 				return test.f, test.err
 			},
 		})
@@ -150,8 +150,8 @@ func TestExplainAsksForTheOutput(t *testing.T) {
 	var asked []explain.Scores
 	e := newExplainer(t, explain.Options{
 		Session: session(network), Output: "probabilities",
-		Differentiate: func(_ context.Context, _ string, scores explain.Scores, _ tensor.Named) (explain.Function, error) {
-			asked = append(asked, scores)
+		Differentiate: func(_ context.Context, w explain.Wanted, _ tensor.Named) (explain.Function, error) {
+			asked = append(asked, w.Scores)
 			return logits{network}, nil
 		},
 	})
@@ -194,7 +194,7 @@ func TestExplainKeepsToTheMemoryOfGradients(t *testing.T) {
 		most := 0
 		e := newExplainer(t, explain.Options{
 			Session: session(network), Memory: memory,
-			Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+			Differentiate: func(context.Context, explain.Wanted, tensor.Named) (explain.Function, error) {
 				return sized{network, &most}, nil
 			},
 		})
@@ -209,7 +209,7 @@ func TestExplainWarnsOfIdleParameters(t *testing.T) {
 	network := newConvolved(1, 6)
 	e := newExplainer(t, explain.Options{
 		Session: session(network),
-		Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+		Differentiate: func(context.Context, explain.Wanted, tensor.Named) (explain.Function, error) {
 			return network, nil
 		},
 	})
@@ -330,7 +330,7 @@ func TestTextIsIntegratedAtItsEmbedding(t *testing.T) {
 	t.Parallel()
 	e := newExplainer(t, explain.Options{
 		Session: text(),
-		Differentiate: func(context.Context, string, explain.Scores, tensor.Named) (explain.Function, error) {
+		Differentiate: func(context.Context, explain.Wanted, tensor.Named) (explain.Function, error) {
 			return embedded{deaf{}}, nil
 		},
 	})

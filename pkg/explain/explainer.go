@@ -30,12 +30,12 @@ type Options struct {
 	// are probabilities, or cannot become any.
 	Probabilities func(row []float64)
 
-	// Differentiate returns one of the network's outputs as a function that has a gradient, for inputs of row's shapes, as
-	// [Network.At] does. It may keep any of the interfaces beside [Function], [Outputter] and [Sizer]; the scores that are
-	// explained are its own, at the same index as the network's. It is called for each explanation from many goroutines, so
+	// Differentiate returns one of the network's outputs as a function that has a gradient, for inputs of input's shapes, as
+	// [Network.At] does. It may keep any of the interfaces beside [Function], [Outputter], [Sizer] and [Approximator]; the
+	// scores that are explained are its own, at the same index as the network's. It is called for each explanation from many goroutines, so
 	// that it is for it to remember. It returns [fault.Unsupported], with the reason, for a network that has no gradient.
 	// Nil: there is none.
-	Differentiate func(ctx context.Context, output string, scores Scores, row tensor.Named) (Function, error)
+	Differentiate func(ctx context.Context, w Wanted, input tensor.Named) (Function, error)
 }
 
 // Explainer explains the answers of one network. It is immutable and safe for concurrent use.

@@ -13,19 +13,20 @@ import (
 // Explanation is which parts of an input an answer rests on, and how that was found out. Nobody writes to one that is
 // shared.
 type Explanation struct {
-	Method       string
-	Exact        bool   // from the network's own gradients; false for what only evaluates
-	Why          string // the method was taken
-	Target       Target
-	Baseline     Baseline
-	Parameters   Parameters   // as they were used, defaults filled in
-	Convergence  *Convergence // nil for methods that do not claim completeness
-	Attributions tensor.Named // float32, each in the shape of its input without the batch axis
-	Inputs       []string     // the names of Attributions, in the network's order; of a layer, its name
-	Layout       Layout       // of the attributions with channels
-	Crop         *Crop        // of the picture, where the input was one; the handler knows it
-	Warnings     []string
-	Runtime      Runtime
+	Method        string
+	Exact         bool   // from the network's own gradients; false for what only evaluates, and for an approximation of the gradient
+	Approximation string // of the gradient: straight_through; "": none
+	Why           string // the method was taken, and what is approximated
+	Target        Target
+	Baseline      Baseline
+	Parameters    Parameters   // as they were used, defaults filled in
+	Convergence   *Convergence // nil for methods that do not claim completeness
+	Attributions  tensor.Named // float32, each in the shape of its input without the batch axis
+	Inputs        []string     // the names of Attributions, in the network's order; of a layer, its name
+	Layout        Layout       // of the attributions with channels
+	Crop          *Crop        // of the picture, where the input was one; the handler knows it
+	Warnings      []string
+	Runtime       Runtime
 }
 
 // Target is the score that is explained.
@@ -44,20 +45,21 @@ type Baseline struct {
 
 // Parameters are what a method used; what it does not use is left out.
 type Parameters struct {
-	Steps    int      `json:"steps,omitempty"` // of the integral
-	Rule     string   `json:"rule,omitempty"`
-	Layer    string   `json:"layer,omitempty"` // the tensor that was looked at
-	Of       string   `json:"of,omitempty"`    // the method that was smoothed
-	Samples  int      `json:"samples,omitempty"`
-	Sigma    *float64 `json:"sigma,omitempty"`    // of the noise, on the first input
-	Abs      *bool    `json:"abs,omitempty"`      // whether the gradient lost its sign
-	Relu     *bool    `json:"relu,omitempty"`     // whether the map lost what is below zero
-	P        float64  `json:"p,omitempty"`        // of rise: how much of the input a mask keeps
-	Width    float64  `json:"width,omitempty"`    // of lime: of the kernel
-	Segments int      `json:"segments,omitempty"` // how many there are, of all inputs
-	Window   []int    `json:"window,omitempty"`   // of occlusion: one length an axis, of the first input
-	Stride   []int    `json:"stride,omitempty"`
-	Seed     uint64   `json:"seed"`
+	Steps           int      `json:"steps,omitempty"` // of the integral
+	Rule            string   `json:"rule,omitempty"`
+	Layer           string   `json:"layer,omitempty"` // the tensor that was looked at
+	Of              string   `json:"of,omitempty"`    // the method that was smoothed
+	Samples         int      `json:"samples,omitempty"`
+	Sigma           *float64 `json:"sigma,omitempty"`            // of the noise, on the first input
+	StraightThrough bool     `json:"straight_through,omitempty"` // whether the gradient could take what rounds for the identity
+	Abs             *bool    `json:"abs,omitempty"`              // whether the gradient lost its sign
+	Relu            *bool    `json:"relu,omitempty"`             // whether the map lost what is below zero
+	P               float64  `json:"p,omitempty"`                // of rise: how much of the input a mask keeps
+	Width           float64  `json:"width,omitempty"`            // of lime: of the kernel
+	Segments        int      `json:"segments,omitempty"`         // how many there are, of all inputs
+	Window          []int    `json:"window,omitempty"`           // of occlusion: one length an axis, of the first input
+	Stride          []int    `json:"stride,omitempty"`
+	Seed            uint64   `json:"seed"`
 }
 
 // Convergence is how far the attributions are from complete.
@@ -85,18 +87,19 @@ type Runtime struct {
 // Report is the full answer as it is on the wire. The attributions of pictures are [C,H,W] in it, whatever the network's
 // layout. encoding/json reads it back.
 type Report struct {
-	Method       string        `json:"method"`
-	Exact        bool          `json:"exact"`
-	Why          string        `json:"why,omitempty"`
-	Target       Target        `json:"target"`
-	Baseline     Baseline      `json:"baseline"`
-	Parameters   Parameters    `json:"parameters"`
-	Convergence  *Convergence  `json:"convergence,omitempty"`
-	Attributions []Attribution `json:"attributions"`
-	Summary      *Summary      `json:"summary,omitempty"`
-	Crop         *Crop         `json:"crop,omitempty"`
-	Warnings     []string      `json:"warnings"`
-	Runtime      Runtime       `json:"runtime"`
+	Method        string        `json:"method"`
+	Exact         bool          `json:"exact"`
+	Approximation string        `json:"approximation,omitempty"`
+	Why           string        `json:"why,omitempty"`
+	Target        Target        `json:"target"`
+	Baseline      Baseline      `json:"baseline"`
+	Parameters    Parameters    `json:"parameters"`
+	Convergence   *Convergence  `json:"convergence,omitempty"`
+	Attributions  []Attribution `json:"attributions"`
+	Summary       *Summary      `json:"summary,omitempty"`
+	Crop          *Crop         `json:"crop,omitempty"`
+	Warnings      []string      `json:"warnings"`
+	Runtime       Runtime       `json:"runtime"`
 }
 
 // Attribution is one input's attributions, in row-major order.
@@ -136,7 +139,7 @@ func (x *Explanation) Plain() any {
 // Report returns everything known of the explanation.
 func (x *Explanation) Report() Report {
 	r := Report{
-		Method: x.Method, Exact: x.Exact, Why: x.Why, Target: x.Target, Baseline: x.Baseline, Parameters: x.Parameters,
+		Method: x.Method, Exact: x.Exact, Approximation: x.Approximation, Why: x.Why, Target: x.Target, Baseline: x.Baseline, Parameters: x.Parameters,
 		Convergence: x.Convergence, Crop: x.Crop, Warnings: append([]string{}, x.Warnings...), Runtime: x.Runtime,
 		Attributions: make([]Attribution, len(x.Inputs)),
 	}

@@ -24,5 +24,15 @@ func GradCAMOf(l Layer) ([][]float64, error) {
 	return maps, nil
 }
 
+// KeptFacts keeps what was learned of so many shapes, and refusals, at most where nobody uses them.
+func KeptFacts(n *Network, most int) { n.keptFacts = most }
+
+// Kept returns how many things a network keeps.
+func Kept(n *Network) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.kept)
+}
+
 // CompactAbove makes the gradients of a network that has more than so many bytes of weights the compact ones.
 func CompactAbove(n *Network, bytes int64) { n.compactAbove = bytes }

@@ -70,6 +70,13 @@ type Outputter interface{ Output() string }
 // Sizer is a function that says how many bytes it needs for each row that it is asked for a gradient.
 type Sizer interface{ RowBytes() int64 }
 
+// Approximator is a function whose gradients may be approximations.
+type Approximator interface {
+	// Approximated returns the operators that the gradients which were asked for so far took for the identity; none where
+	// they are the function's own.
+	Approximated() []string
+}
+
 // differentiable returns f as a function with a gradient.
 func differentiable(f Function) (Differentiable, error) {
 	if d, ok := f.(Differentiable); ok {

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,11 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// keptGradients is how many gradients a network keeps when nothing says otherwise.
-const keptGradients = 6
+// What a network keeps when nothing says otherwise of what nobody uses.
+const (
+	keptMemory = 1 << 30 // bytes of derived graphs
+	keptFacts  = 64      // of what takes next to nothing: what was learned of a shape, and refusals
+)
 
 // NetworkOptions describe a network that is to be differentiated.
 type NetworkOptions struct {
@@ -24,7 +28,7 @@ type NetworkOptions struct {
 	Open    engine.Opener                         // opens the gradient's graph
 	Engine  engine.Options                        // how that is run
 	Guard   func(s engine.Session) engine.Session // holds the runs to their share of the cores; nil: nothing does
-	Keep    int                                   // at most so many gradients are kept: there is one for each shape of the inputs; 0: 6
+	Memory  int64                                 // bytes that the graphs which are derived, with their weights, may take before those that nobody uses go, but for the one used last; 0: 1 GiB
 }
 
 // Network is a network whose gradient can be asked for: a [Function] for each shape of its inputs, from [Network.At]. The
@@ -33,9 +37,10 @@ type NetworkOptions struct {
 type Network struct {
 	opts         NetworkOptions
 	compactAbove int64
+	keptFacts    int
 	ctx          context.Context //nolint:containedctx // of the builds, which outlive the caller that began one
 	cancel       context.CancelFunc
-	builds       sync.WaitGroup
+	busy         sync.WaitGroup // the uses of what is kept; the builds are among them. Nobody adds to it once closed is set
 
 	mu     sync.Mutex // guards what follows
 	kept   map[string]*built
@@ -60,17 +65,17 @@ type resource interface {
 
 // NewNetwork returns a network. It reads nothing yet. It returns [fault.Invalid] for options that cannot be used.
 func NewNetwork(opts NetworkOptions) (*Network, error) {
-	if opts.Path == "" || opts.Session == nil || opts.Open == nil || opts.Keep < 0 {
+	if opts.Path == "" || opts.Session == nil || opts.Open == nil || opts.Memory < 0 {
 		return nil, fmt.Errorf("%w: a network to differentiate takes a file, its session and an opener", fault.Invalid)
 	}
 	if opts.Guard == nil {
 		opts.Guard = func(s engine.Session) engine.Session { return s }
 	}
-	if opts.Keep == 0 {
-		opts.Keep = keptGradients
+	if opts.Memory == 0 {
+		opts.Memory = keptMemory
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Network{opts: opts, compactAbove: compactAbove, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
+	return &Network{opts: opts, compactAbove: compactAbove, keptFacts: keptFacts, ctx: ctx, cancel: cancel, kept: map[string]*built{}}, nil
 }
 
 // Differentiable returns nil when the network's first output of floats can be differentiated by its inputs, or by the table
@@ -91,9 +96,10 @@ func (n *Network) Default() (method string, why error) {
 		if err != nil {
 			return err
 		}
+		defer file.Close() //nolint:errcheck // only read
 		found, err := differentiates(g, signature)
 		tokens = tokens || found
-		return errors.Join(err, file.Close())
+		return err
 	})
 	switch {
 	case tokens && why != nil:
@@ -117,12 +123,13 @@ func differentiates(g *onnx.Graph, signature engine.Signature) (tokens bool, err
 		return tokens, fmt.Errorf("%w: none of its outputs holds floats", fault.Unsupported)
 	}
 	of, _ := g.Logits(output)
-	to := (&learned{graph: g, of: of}).inputs()
+	l := &learned{graph: g, of: of, output: output}
+	to := l.inputs(false)
 	if tokens {
 		to = []string{e.Output}
 	}
 	if len(to) == 0 {
-		return tokens, fmt.Errorf("%w: no input of floats leads to output %q", fault.Unsupported, output)
+		return tokens, l.unmoved(aim{})
 	}
 	return tokens, gradient.Supported(g, gradient.Options{Of: of, To: to})
 }
@@ -134,7 +141,7 @@ func (n *Network) DefaultLayer(ctx context.Context, row tensor.Named) (string, e
 	if !ok {
 		return "", fmt.Errorf("%w: none of its outputs holds floats", fault.Unsupported)
 	}
-	return n.function(output, ScoresBest, row).inner(ctx, "", false)
+	return n.function(Wanted{Output: output}, row).inner(ctx, "", false)
 }
 
 // Memory returns about how many bytes the gradients that are kept take.
@@ -143,19 +150,13 @@ func (n *Network) Memory() int64 {
 	defer n.mu.Unlock()
 	var sum int64
 	for _, b := range n.kept {
-		select {
-		case <-b.ready:
-			if b.err == nil {
-				sum += b.value.bytes()
-			}
-		default:
-		}
+		sum += b.bytes()
 	}
 	return sum
 }
 
-// Close ends the builds under way, waits for the runs, and gives the memory back. Whoever asks later gets
-// [fault.Unavailable]. Closing again does nothing.
+// Close ends the builds under way, waits for the runs, and gives the memory back. Explanations under way, with functions
+// that [Network.At] returned, and whoever asks later get [fault.Unavailable]. Closing again does nothing.
 func (n *Network) Close() error {
 	n.cancel()
 	n.mu.Lock()
@@ -163,10 +164,9 @@ func (n *Network) Close() error {
 	kept := n.kept
 	n.kept = nil
 	n.mu.Unlock()
-	n.builds.Wait()
+	n.busy.Wait()
 	var failed error
 	for _, b := range kept {
-		<-b.ready
 		if b.err == nil {
 			failed = errors.Join(failed, b.value.Close())
 		}
@@ -180,15 +180,17 @@ func (n *Network) share(ctx context.Context, key string, build func(ctx context.
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
-		return nil, nil, fmt.Errorf("%w: the model is being unloaded", fault.Unavailable)
+		return nil, nil, unloaded()
 	}
 	n.clock++
 	b, ok := n.kept[key]
 	if !ok {
 		b = &built{ready: make(chan struct{}), users: 1} // who makes it is one
 		n.kept[key] = b
-		n.builds.Go(func() { n.build(key, b, build) })
+		n.busy.Add(1)
+		go n.build(key, b, build)
 	}
+	n.busy.Add(1)
 	b.users++
 	b.used = n.clock
 	n.mu.Unlock()
@@ -208,12 +210,15 @@ func (n *Network) share(ctx context.Context, key string, build func(ctx context.
 
 // build makes b. What cannot be made by its nature is remembered; other failures are tried again by who asks next.
 func (n *Network) build(key string, b *built, build func(ctx context.Context) (resource, error)) {
+	defer n.release(b)
 	b.err = onnx.Guard(func() (err error) {
 		b.value, err = build(n.ctx)
 		return err
 	})
+	if b.err != nil && n.ctx.Err() != nil { // nobody's context but the network's, which Close ended
+		b.err = unloaded()
+	}
 	close(b.ready)
-	defer n.release(b)
 	if k := fault.Of(b.err); b.err == nil || k == fault.Unsupported || k == fault.Invalid || k == fault.BadModel {
 		return
 	}
@@ -224,28 +229,69 @@ func (n *Network) build(key string, b *built, build func(ctx context.Context) (r
 	}
 }
 
+// unloaded is the refusal of a network that is closed.
+func unloaded() error { return fmt.Errorf("%w: the model is being unloaded", fault.Unavailable) }
+
+// bytes returns about what b takes: nothing while it is being made.
+func (b *built) bytes() int64 {
+	select {
+	case <-b.ready:
+		if b.err == nil {
+			return b.value.bytes()
+		}
+	default:
+	}
+	return 0
+}
+
 // release says that a user is done with b, and gives up what has long not been used.
 func (n *Network) release(b *built) {
+	defer n.busy.Done()
 	n.mu.Lock()
 	b.users--
-	var idle []*built
-	for len(n.kept) > n.opts.Keep {
-		key, oldest := "", (*built)(nil)
-		for k, other := range n.kept {
-			if other.users == 0 && (oldest == nil || other.used < oldest.used) {
-				key, oldest = k, other
-			}
-		}
-		if oldest == nil {
-			break
-		}
-		delete(n.kept, key)
-		idle = append(idle, oldest)
-	}
+	idle := n.surplus()
 	n.mu.Unlock()
 	for _, b := range idle { // ready, or who makes it would use it
 		if b.err == nil {
 			_ = b.value.Close() // nobody uses it, and nobody can be told
 		}
 	}
+}
+
+// surplus takes away what nobody uses, the longest unused first, as long as there is too much: of graphs by what they take,
+// but for the one used last; of what takes nothing by its number.
+func (n *Network) surplus() (idle []*built) {
+	type entry struct {
+		key string
+		*built
+	}
+	var graphs, facts []entry
+	memory := int64(0)
+	for key, b := range n.kept {
+		if size := b.bytes(); size > 0 {
+			graphs = append(graphs, entry{key, b})
+			memory += size
+		} else {
+			facts = append(facts, entry{key, b})
+		}
+	}
+	older := func(a, b entry) int { return cmp.Compare(a.used, b.used) }
+	drop := func(e entry) {
+		delete(n.kept, e.key)
+		idle = append(idle, e.built)
+	}
+	slices.SortFunc(graphs, older)
+	for _, e := range graphs[:max(0, len(graphs)-1)] {
+		if memory > n.opts.Memory && e.users == 0 {
+			memory -= e.bytes()
+			drop(e)
+		}
+	}
+	slices.SortFunc(facts, older)
+	for i, e := range facts {
+		if len(facts)-i > n.keptFacts && e.users == 0 {
+			drop(e)
+		}
+	}
+	return idle
 }

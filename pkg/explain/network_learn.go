@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -22,10 +23,10 @@ type learned struct {
 	facts    onnx.Facts
 	file     io.Closer // that the graph's constants are views of
 	together bool      // several rows can be run at once
+	rounding bool      // it computes in float16 or smaller somewhere
 	output   string    // the network's output that is explained
 	of       string    // what is differentiated: the output, or what a final Softmax reads
-	row      []int64   // the shape of one row of it, for the row that was learned from
-	perRow   int64     // bytes that the floats of one row take
+	runs     extents   // that the facts are learned from
 	weights  int64     // bytes of the initializers
 }
 
@@ -38,8 +39,8 @@ func (l *learned) Close() error { return l.file.Close() }
 // bytes is next to nothing: the weights stay in the file.
 func (l *learned) bytes() int64 { return 0 }
 
-// learn reads the network and learns what it must know to differentiate it for inputs like row.
-func (n *Network) learn(ctx context.Context, output string, scores Scores, row tensor.Named) (_ *learned, err error) {
+// learn reads the network and learns what it must know to differentiate it for inputs like input.
+func (n *Network) learn(ctx context.Context, w Wanted, input tensor.Named) (_ *learned, err error) {
 	g, file, err := onnx.Open(n.opts.Path)
 	if fault.Of(err) == fault.BadModel {
 		return nil, fmt.Errorf("%w: its file cannot be read as a graph: %w", fault.Unsupported, err) // the engine could: it may be in a form of its own
@@ -47,9 +48,10 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 	if err != nil {
 		return nil, err
 	}
-	l := &learned{graph: g, file: file, output: output}
+	l := &learned{graph: g, file: file, output: w.Output, rounding: small(g)}
+	kept := false
 	defer func() {
-		if err != nil {
+		if !kept { // whatever the reason: reading a file that is cut short meanwhile panics
 			err = errors.Join(err, file.Close())
 		}
 	}()
@@ -61,37 +63,37 @@ func (n *Network) learn(ctx context.Context, output string, scores Scores, row t
 			return nil, fmt.Errorf("%w: input %q takes batches of %d alone: export the network with a free batch axis", fault.Unsupported, v.Name, v.Shape[0].Size)
 		}
 	}
-	l.of = scored(g, output, scores)
-	if l.row, err = n.answer(ctx, output, row); err != nil {
+	l.of = scored(g, w.Output, w.Scores)
+	if input, err = asFloat32(input); err != nil {
 		return nil, err
 	}
-	if row, err = asFloat32(row); err != nil {
+	if err := n.free(ctx, l, input); err != nil {
 		return nil, err
 	}
-	if err := n.free(ctx, l, row); err != nil {
+	if err := n.measure(ctx, l, input); err != nil {
 		return nil, err
 	}
-	return l, n.measure(ctx, l, row)
+	kept = true
+	return l, nil
 }
 
-// answer returns the shape of what the network answers to one row.
-func (n *Network) answer(ctx context.Context, output string, row tensor.Named) ([]int64, error) {
-	out, err := n.opts.Session.Run(ctx, row, output)
-	if err != nil {
-		return nil, err
+// small tells whether a network computes in numbers of less than 32 bits somewhere, so that what it answers is rounded. It
+// needs the graph before [onnx.Graph.Normalize].
+func small(g *onnx.Graph) bool {
+	short := func(t onnx.DataType) bool { return t.DType() == tensor.Half || t.DType() == tensor.Brain }
+	for _, v := range g.Inputs {
+		if short(v.Type) {
+			return true
+		}
 	}
-	shape := out[output].Shape()
-	if len(shape) == 0 || shape[0] != 1 {
-		return nil, fmt.Errorf("%w: the network answers one row with %q %v", fault.Unsupported, output, out[output])
+	for _, c := range g.Initializers {
+		if short(c.Type) {
+			return true
+		}
 	}
-	return slices.Clone(shape[1:]), nil
-}
-
-// steady tells whether all inputs of the shape that was learned have scores of one shape: those of a text may be as many as
-// its tokens.
-func (l *learned) steady() bool {
-	dims := l.facts.Shapes[l.of]
-	return len(dims) == 1+len(l.row) && !slices.ContainsFunc(dims[1:], func(d onnx.Dim) bool { return !d.Constant() })
+	return slices.ContainsFunc(g.Nodes, func(n *onnx.Node) bool {
+		return n.Op == "Cast" && short(onnx.DataType(n.Int("to", 0))) || strings.Contains(n.Op, "QuantizeLinear")
+	})
 }
 
 // measure learns the types and shapes of all tensors.
@@ -100,18 +102,21 @@ func (n *Network) measure(ctx context.Context, l *learned, row tensor.Named) err
 	if err != nil {
 		return err
 	}
-	rows, lengths := [2]int64{1, 1}, [2]int64{7, 12} // one is odd: what depends on that is not constant
+	l.runs = extents{rows: [2]int64{1, 1}, length: [2]int64{7, 12}} // one is odd: what depends on that is not constant
 	if l.together {
-		rows = [2]int64{2, 3}
+		l.runs.rows = [2]int64{2, 3}
 	}
-	seen, err := n.probe(ctx, l.graph, types, l.sized(row, rows[0], lengths[0]), l.sized(row, rows[1], lengths[1]))
+	var sized [2]tensor.Named
+	for i := range sized {
+		sized[i] = l.sized(row, l.runs.rows[i], l.runs.length[i])
+	}
+	seen, err := n.probe(ctx, l.graph, types, sized[:]...)
 	if err != nil {
 		return err
 	}
 	if l.facts, err = l.graph.Learn(seen[0], seen[1], types); err != nil {
 		return err
 	}
-	l.perRow = rowBytes(l.facts)
 	for _, c := range l.graph.Initializers {
 		l.weights += int64(len(c.Raw))
 	}
@@ -136,11 +141,16 @@ func scored(g *onnx.Graph, output string, scores Scores) string {
 	}
 }
 
-// inputs returns the inputs that the scores can be differentiated by.
-func (l *learned) inputs() []string {
+// floats tells whether any of the network's inputs holds floats.
+func (l *learned) floats() bool {
+	return slices.ContainsFunc(l.graph.Inputs, func(v onnx.Value) bool { return v.Type.DType() == tensor.Float32 })
+}
+
+// inputs returns the inputs that the scores can be differentiated by, where what rounds is taken for the identity or not.
+func (l *learned) inputs(straight bool) []string {
 	var names []string
 	for _, v := range l.graph.Inputs {
-		opts := gradient.Options{Of: l.of, To: []string{v.Name}}
+		opts := gradient.Options{Of: l.of, To: []string{v.Name}, StraightThrough: straight}
 		if v.Type.DType() == tensor.Float32 && fault.Of(gradient.Supported(l.graph, opts)) != fault.Invalid {
 			names = append(names, v.Name)
 		}
@@ -412,19 +422,4 @@ func cycle[T tensor.Element](t tensor.Tensor, axis, length int) tensor.Tensor {
 		return t
 	}
 	return cycled
-}
-
-// rowBytes returns how many bytes the floats of one row take.
-func rowBytes(f onnx.Facts) int64 {
-	var sum int64
-	for name, dims := range f.Shapes {
-		if d := f.Types[name]; len(dims) > 0 && !dims[0].Constant() && (d == tensor.Float32 || d == tensor.Float64) {
-			n := int64(d.Bytes())
-			for _, d := range dims[1:] {
-				n *= max(d.A, d.B)
-			}
-			sum += n
-		}
-	}
-	return sum
 }

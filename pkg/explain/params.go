@@ -12,27 +12,31 @@ import (
 
 // Params say how to explain. In each of them the zero value is the default.
 type Params struct {
-	Target   string  // a label, an index or "predicted", which "" means too
-	Method   string  // "": the default one
-	Baseline string  // one of the kinds in the table, or a number; "": zeros
-	Steps    int     // of an integral; 0: 15 for pictures, 50 otherwise
-	Rule     string  // of an integral; "": gausslegendre
-	Layer    string  // the tensor that is looked at; "": chosen by the network
-	Samples  int     // of what is random; 0: 50 for noise, 500 for lime and kernel_shap, 2000 for rise
-	Sigma    float64 // of noise; 0: 0.15 of the input's range, for gradient_shap none
-	Abs      string  // of saliency: "true" or "false"; "": true, and false where it is smoothed
-	Of       string  // the method that is smoothed; "": saliency
-	Relu     string  // of grad_cam: "true" or "false"; "": true
-	P        float64 // of rise: the part of the input that a mask keeps; 0: a half
-	Width    float64 // of lime: of the kernel; 0: 0.25
-	Segments int     // of lime and kernel_shap: of each input, at most; 0: 49
-	Window   int     // of occlusion: cells along each axis; 0: a seventh of the axis
-	Stride   int     // of occlusion: cells from window to window; 0: half of the window
-	Seed     uint64  // of whatever is random
-	Output   string  // logits or probabilities: which scores are explained; "": those that the network gives
-	Format   string  // json, png, overlay or npy; "": json
-	Detail   string  // plain or full; "": plain
+	Target          string  // a label, an index or "predicted", which "" means too
+	Method          string  // "": the default one
+	Baseline        string  // one of the kinds in the table, or a number; "": zeros
+	Steps           int     // of an integral; 0: 15 for pictures, 50 otherwise
+	Rule            string  // of an integral; "": gausslegendre
+	Layer           string  // the tensor that is looked at; "": chosen by the network
+	Samples         int     // of what is random; 0: 50 for noise, 500 for lime and kernel_shap, 2000 for rise
+	Sigma           float64 // of noise; 0: 0.15 of the input's range, for gradient_shap none
+	Abs             string  // of saliency: "true" or "false"; "": true, and false where it is smoothed
+	Of              string  // the method that is smoothed; "": saliency
+	StraightThrough string  // of the methods with a gradient: "true" or "false"; "": false
+	Relu            string  // of grad_cam: "true" or "false"; "": true
+	P               float64 // of rise: the part of the input that a mask keeps; 0: a half
+	Width           float64 // of lime: of the kernel; 0: 0.25
+	Segments        int     // of lime and kernel_shap: of each input, at most; 0: 49
+	Window          int     // of occlusion: cells along each axis; 0: a seventh of the axis
+	Stride          int     // of occlusion: cells from window to window; 0: half of the window
+	Seed            uint64  // of whatever is random
+	Output          string  // logits or probabilities: which scores are explained; "": those that the network gives
+	Format          string  // json, png, overlay or npy; "": json
+	Detail          string  // plain or full; "": plain
 }
+
+// straightThrough is the parameter by which what rounds is taken for the identity, and the name of that approximation.
+const straightThrough = "straight_through"
 
 // The values of [Params] that others than this package look at.
 const (
@@ -123,6 +127,8 @@ func differentiating() []Parameter {
 			func(p *Params) *int { return &p.Steps }).of(integratedGradients, layerIntegratedGradients),
 		choice("rule", rules(), "where on the way the gradients are taken",
 			func(p *Params) *string { return &p.Rule }).of(integratedGradients, layerIntegratedGradients),
+		choice(straightThrough, []string{"false", "true"}, "whether the gradient passes what rounds, as in a quantized network, as if it did not: it is an approximation then",
+			func(p *Params) *string { return &p.StraightThrough }).of(names(func(m namedMethod) bool { return m.needs == needGradient })...),
 		layer.of("grad_cam", "grad_cam_pp", "layer_cam", "guided_grad_cam", layerIntegratedGradients),
 		choice("relu", []string{"true", "false"}, "whether the map loses what is below zero",
 			func(p *Params) *string { return &p.Relu }).of("grad_cam"),

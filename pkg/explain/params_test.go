@@ -28,12 +28,12 @@ func TestParseParams(t *testing.T) {
 				"target": "tiger cat", "method": "occlusion", "baseline": "blur", "window": "5", "stride": "3",
 				"seed": "18446744073709551615", "output": "probabilities", "format": "overlay", "detail": "full",
 				"steps": "20", "rule": "riemann_left", "layer": "relu_4", "relu": "false", "abs": "false", "of": "grad_cam",
-				"samples": "10", "sigma": "0.2", "p": "0.25", "width": "1e-1", "segments": "12",
+				"samples": "10", "straight_through": "true", "sigma": "0.2", "p": "0.25", "width": "1e-1", "segments": "12",
 			},
 			explain.Params{
 				Target: "tiger cat", Method: "occlusion", Baseline: "blur", Window: 5, Stride: 3,
 				Seed: 1<<64 - 1, Output: explain.OutputProbabilities, Format: explain.FormatOverlay, Detail: explain.DetailFull,
-				Steps: 20, Rule: "riemann_left", Layer: "relu_4", Relu: "false", Abs: "false", Of: "grad_cam",
+				Steps: 20, Rule: "riemann_left", Layer: "relu_4", Relu: "false", StraightThrough: "true", Abs: "false", Of: "grad_cam",
 				Samples: 10, Sigma: 0.2, P: 0.25, Width: 0.1, Segments: 12,
 			},
 		},
@@ -111,7 +111,7 @@ func TestTableIsComplete(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(names, []string{
-		"target", "method", "baseline", "steps", "rule", "layer", "relu", "abs", "of", "samples", "sigma", "p", "width", "segments",
+		"target", "method", "baseline", "steps", "rule", "straight_through", "layer", "relu", "abs", "of", "samples", "sigma", "p", "width", "segments",
 		"window", "stride", "seed", "output", "format", "detail",
 	}); diff != "" {
 		t.Errorf("names differ (-got +want):\n%s", diff)
@@ -133,7 +133,7 @@ func TestTableTellsTheMethodsOfEachParameter(t *testing.T) {
 		}
 	}
 	for _, method := range explain.Methods() {
-		plain := slices.Contains([]string{"input_x_gradient", "guided_backprop", "deconvolution", "leave_one_out"}, method)
+		plain := slices.Contains([]string{"leave_one_out"}, method)
 		if used[method] == plain {
 			t.Errorf("%s has parameters of its own: %t", method, used[method])
 		}

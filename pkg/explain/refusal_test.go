@@ -4,6 +4,7 @@ package explain_test
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -71,8 +72,8 @@ func TestRefusals(t *testing.T) {
 		fallback string
 	}{
 		{"an operator without a rule", determinant(), "Det", "Det_3", "no gradient of operator Det at node", "occlusion"},
-		{"a quantized network", quantized(), "DequantizeLinear", "DequantizeLinear_", "it is a staircase, flat nearly everywhere", "occlusion"},
-		{"steps", stepped(), "", "", `no input of floats changes "y" a little`, "occlusion"},
+		{"a quantized network", quantized(), "DequantizeLinear", "DequantizeLinear_", "flat nearly everywhere; straight_through takes it", "occlusion"},
+		{"steps", stepped(), "", "", `moves in steps; straight_through takes the steps for the identity`, "occlusion"},
 		{"an old network", old(), "", "", "its operators are of opset 6, at least 7 is needed", "occlusion"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,12 +103,81 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestStraightThrough explains networks that round, with leave to take that for the identity: the answer says so. Where
+// nothing rounds, the leave changes nothing; and one with the leave does not stand in for one without.
+func TestStraightThrough(t *testing.T) {
+	t.Parallel()
+	plain := func() *onnx.Graph { // what the others are without the rounding
+		m := newMaker(1, 4)
+		return m.done(m.dense(m.node("Identity", nil, "x"), 4, 2), 2)
+	}
+	for _, c := range []struct {
+		name   string
+		graph  *onnx.Graph
+		reason string // the answer is an approximation; "": it is not
+	}{
+		{"a quantized network", quantized(), "; its gradient takes DequantizeLinear, QuantizeLinear for the identity"},
+		{"steps", stepped(), "; its gradient takes Round for the identity"},
+		{"nothing that rounds", plain(), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := differentiable(t, file(t, c.graph))
+			x := tensor.Named{"x": must(t, []int64{1, 4}, []float32{1, -2, 3, 5})}
+			e := newExplainer(t, explain.Options{Session: s.session, Differentiate: s.At})
+			for _, method := range []string{"", "saliency", "smoothgrad", "guided_backprop"} {
+				got, err := e.Explain(t.Context(), explain.Question{Input: x, Params: explain.Params{Method: method, StraightThrough: "true", Target: "1"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				approximation := ""
+				if c.reason != "" {
+					approximation = "straight_through"
+				}
+				report := got.Report()
+				if report.Exact != (c.reason == "") || report.Approximation != approximation || !strings.HasSuffix(report.Why, c.reason) || !report.Parameters.StraightThrough {
+					t.Errorf("%s: exact %v, by %q, because %q, with %+v", method, report.Exact, report.Approximation, report.Why, report.Parameters)
+				}
+				if strings.Contains(strings.Join(got.Warnings, " "), "straight_through") {
+					t.Errorf("%s: %q", method, got.Warnings)
+				}
+				if method != "saliency" {
+					continue
+				}
+				_, want := gradients(t, differentiable(t, file(t, plain())).at(t, "y", explain.ScoresBest, x), x, []int{1})
+				for i, g := range floats(t, got.Attributions["x"]) {
+					if math.Abs(float64(g)-math.Abs(float64(want[i]))) > 1e-6 {
+						t.Errorf("gradient %v, want that of the network without steps, %v", got.Attributions, want)
+						break
+					}
+				}
+			}
+			_, err := e.Explain(t.Context(), explain.Question{Input: x, Params: explain.Params{Method: "saliency"}})
+			if (fault.Of(err) == fault.Unsupported) != (c.reason != "") {
+				t.Errorf("without leave, after one with: %v", err)
+			}
+		})
+	}
+}
+
+// TestStraightThroughMeansNothingToScoresAlone warns of it.
+func TestStraightThroughMeansNothingToScoresAlone(t *testing.T) {
+	t.Parallel()
+	s := differentiable(t, file(t, quantized()))
+	x := tensor.Named{"x": must(t, []int64{1, 4}, []float32{1, -2, 3, 5})}
+	e := newExplainer(t, explain.Options{Session: s.session, Differentiate: s.At})
+	got, err := e.Explain(t.Context(), explain.Question{Input: x, Params: explain.Params{Method: "occlusion", StraightThrough: "true"}})
+	if err != nil || got.Approximation != "" || got.Parameters.StraightThrough || !strings.Contains(strings.Join(got.Warnings, " "), "straight_through means nothing to occlusion") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // TestWholeNumbersHaveNoGradient asks for a gradient by an input of whole numbers that nothing looks up.
 func TestWholeNumbersHaveNoGradient(t *testing.T) {
 	t.Parallel()
 	s := differentiable(t, file(t, wholeNumbers()))
 	x := tensor.Named{"x": must(t, []int64{1, 4}, []int64{1, 2, 3, 5})}
-	if err := s.Differentiable(); fault.Of(err) != fault.Unsupported || !strings.Contains(err.Error(), "no input of floats") {
+	if err := s.Differentiable(); fault.Of(err) != fault.Unsupported || !strings.Contains(err.Error(), "none of the network's inputs holds floats") {
 		t.Errorf("Differentiable: %v", err)
 	}
 	e := newExplainer(t, explain.Options{Session: s.session, Differentiate: s.At})

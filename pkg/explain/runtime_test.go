@@ -117,12 +117,13 @@ type everything interface {
 	explain.Cutter
 	explain.Outputter
 	explain.Sizer
+	explain.Approximator
 }
 
 // at returns an output of the network as a function.
 func (s *subject) at(tb testing.TB, output string, scores explain.Scores, row tensor.Named) everything {
 	tb.Helper()
-	f, err := s.At(tb.Context(), output, scores, row)
+	f, err := s.At(tb.Context(), explain.Wanted{Output: output, Scores: scores}, row)
 	if err != nil {
 		tb.Fatal(err)
 	}

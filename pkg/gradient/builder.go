@@ -24,6 +24,7 @@ type builder struct {
 	sums     map[string]string   // the adjoints whose contributions are added up
 	known    map[string]string   // constants that were made, by what they hold
 	shapes   map[string]string   // tensors that hold shapes, by whose
+	straight map[string]bool     // the operators that were taken for the identity
 }
 
 func newBuilder(g *onnx.Graph, f onnx.Facts, opts Options, p path) *builder {
@@ -38,7 +39,7 @@ func newBuilder(g *onnx.Graph, f onnx.Facts, opts Options, p path) *builder {
 	}
 	b := &builder{
 		graph: clone, facts: f, opts: opts, path: path{nodes: nodes, on: p.on}, prefix: freePrefix(g),
-		adjoints: map[string][]string{}, sums: map[string]string{}, known: map[string]string{}, shapes: map[string]string{},
+		adjoints: map[string][]string{}, sums: map[string]string{}, known: map[string]string{}, shapes: map[string]string{}, straight: map[string]bool{},
 	}
 	b.adjoints[opts.Of] = []string{b.seed()}
 	return b
@@ -304,7 +305,7 @@ func (b *builder) spread(t func() string, from, to string) error {
 
 // finish puts the parts together.
 func (b *builder) finish() (*Graph, error) {
-	out := &Graph{Model: b.graph, Seed: b.seed(), Of: b.opts.Of, Grads: map[string]string{}}
+	out := &Graph{Model: b.graph, Seed: b.seed(), Of: b.opts.Of, Grads: map[string]string{}, Straight: slices.Sorted(maps.Keys(b.straight))}
 	outputs := append([]string{b.opts.Of}, b.opts.Keep...)
 	for _, name := range b.opts.To {
 		adjoint := b.adjoint(name)

@@ -195,3 +195,50 @@ func TestElementwiseForms(t *testing.T) {
 		})
 	}
 }
+
+// TestFlat multiplies what only moves in steps with the input: the gradient is as if the steps were constant.
+func TestFlat(t *testing.T) {
+	t.Parallel()
+	float := func(name string) *onnx.Node { return node("Cast", attrs{"to": onnx.Int(1)}, []string{name}, "r") }
+	compare := func(op string) []*onnx.Node { return []*onnx.Node{node(op, nil, []string{"x", "c"}, "b"), float("b")} }
+	tests := []struct {
+		name  string
+		nodes []*onnx.Node // from x, or c, to r
+	}{
+		{"Sign", []*onnx.Node{node("Sign", nil, []string{"x"}, "r")}},
+		{"Floor", []*onnx.Node{node("Floor", nil, []string{"x"}, "r")}},
+		{"Ceil", []*onnx.Node{node("Ceil", nil, []string{"x"}, "r")}},
+		{"Round", []*onnx.Node{node("Round", nil, []string{"x"}, "r")}},
+		{"Greater", compare("Greater")},
+		{"GreaterOrEqual", compare("GreaterOrEqual")},
+		{"Less", compare("Less")},
+		{"LessOrEqual", compare("LessOrEqual")},
+		{"Equal", compare("Equal")},
+		{"Not", []*onnx.Node{node("Less", nil, []string{"x", "c"}, "l"), node("Not", nil, []string{"l"}, "b"), float("b")}},
+		{"And", []*onnx.Node{
+			node("Less", nil, []string{"x", "c"}, "l"), node("Greater", nil, []string{"x", "c"}, "g"), node("And", nil, []string{"l", "g"}, "b"), float("b"),
+		}},
+		{"Cast to whole numbers", []*onnx.Node{node("Cast", attrs{"to": onnx.Int(7)}, []string{"x"}, "i"), float("i")}},
+		{"Cast to truths", []*onnx.Node{node("Cast", attrs{"to": onnx.Int(9)}, []string{"x"}, "i"), float("i")}},
+		{"ArgMax", []*onnx.Node{node("ArgMax", attrs{"axis": onnx.Int(1)}, []string{"x"}, "i"), float("i")}},
+		{"ArgMin", []*onnx.Node{node("ArgMin", attrs{"axis": onnx.Int(1)}, []string{"x"}, "i"), float("i")}},
+		{"Shape", []*onnx.Node{
+			node("Shape", nil, []string{"x"}, "s"), node("Cast", attrs{"to": onnx.Int(1)}, []string{"s"}, "f"), node("ReduceSum", attrs{"keepdims": onnx.Int(0)}, []string{"f"}, "r"),
+		}},
+		{"OneHot", []*onnx.Node{
+			node("ArgMax", attrs{"axis": onnx.Int(1), "keepdims": onnx.Int(0)}, []string{"x"}, "i"), node("OneHot", nil, []string{"i", "five", "onoff"}, "r"),
+		}},
+		{"NonZero", []*onnx.Node{
+			node("NonZero", nil, []string{"x"}, "i"), node("Cast", attrs{"to": onnx.Int(1)}, []string{"i"}, "f"), node("ReduceSum", attrs{"keepdims": onnx.Int(0)}, []string{"f"}, "r"),
+		}},
+		{"TopK indices", []*onnx.Node{node("TopK", nil, []string{"x", "five"}, "v", "i"), float("i")}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := map[string]*onnx.Constant{"c": onnx.Of([]float32{0.001}), "five": onnx.Of([]int64{5}, 1), "onoff": onnx.Of([]float32{-1, 2}, 2)}
+			nodes := append(test.nodes, node("Mul", nil, []string{"x", "r"}, "y"))
+			check(t, subject{graph: network(map[string][]int64{"x": {-1, 5}}, c, nodes...), draw: grid(0.37), step: 1e-3})
+		})
+	}
+}

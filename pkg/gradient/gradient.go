@@ -26,11 +26,13 @@ const (
 
 // Options say what to differentiate.
 type Options struct {
-	Of              string   // the tensor that is differentiated
-	To              []string // the tensors, inputs or within, that it is differentiated by
-	Keep            []string // tensors that the gradient's graph gives too
-	Relu            ReluRule
-	StraightThrough bool // a QuantizeLinear with its DequantizeLinear counts as the identity inside its range
+	Of   string   // the tensor that is differentiated
+	To   []string // the tensors, inputs or within, that it is differentiated by
+	Keep []string // tensors that the gradient's graph gives too
+	Relu ReluRule
+	// StraightThrough takes what rounds for the identity (Bengio et al. 2013, arXiv:1308.3432): Round, Floor and Ceil, and a
+	// QuantizeLinear with its DequantizeLinear inside of their range. Without it the former are flat, and the latter refused.
+	StraightThrough bool
 	Compact         bool // no second copy of a convolution's weights, even where it makes the gradient faster
 }
 
@@ -42,6 +44,9 @@ type Graph struct {
 	Seed  string
 	Of    string
 	Grads map[string]string // the gradients' names by those of the tensors in Options.To
+	// Straight are the operators that the gradient passed as if they were the identity, by name, each once and in order of
+	// the alphabet. None: the gradient is the network's own.
+	Straight []string
 }
 
 // UnsupportedError is an operator on the way from To to Of that has no gradient here. It is a [fault.Unsupported].
@@ -121,6 +126,9 @@ func Build(g *onnx.Graph, f onnx.Facts, opts Options) (*Graph, error) {
 			continue
 		}
 		b.node = n
+		if opts.StraightThrough && rounds(n) {
+			b.straight[n.Op] = true
+		}
 		if err := r.write(b, n); err != nil {
 			return nil, located(n, err)
 		}
@@ -140,11 +148,11 @@ func findPath(g *onnx.Graph, types onnx.Types, opts Options) (path, error) {
 	if err := checkOptions(g, types, opts); err != nil {
 		return path{}, err
 	}
-	depends := dependents(g, types, opts.To)
+	depends := dependents(g, types, opts)
 	p := path{on: map[string]bool{}}
 	wanted := map[string]bool{opts.Of: true}
 	for _, n := range slices.Backward(g.Nodes) {
-		if flat(n) || !slices.ContainsFunc(n.Outputs, func(s string) bool { return wanted[s] && depends[s] }) {
+		if opts.flat(n) || !slices.ContainsFunc(n.Outputs, func(s string) bool { return wanted[s] && depends[s] }) {
 			continue
 		}
 		through := false
@@ -170,14 +178,14 @@ func findPath(g *onnx.Graph, types onnx.Types, opts Options) (path, error) {
 	return p, nil
 }
 
-// dependents returns the tensors of floats, quantized ones included, that change a little where those of to do.
-func dependents(g *onnx.Graph, types onnx.Types, to []string) map[string]bool {
+// dependents returns the tensors of floats, quantized ones included, that change a little where those of opts.To do.
+func dependents(g *onnx.Graph, types onnx.Types, opts Options) map[string]bool {
 	depends := map[string]bool{}
-	for _, name := range to {
+	for _, name := range opts.To {
 		depends[name] = true
 	}
 	for _, n := range g.Nodes {
-		if flat(n) || !slices.ContainsFunc(reads(n), func(s string) bool { return depends[s] }) {
+		if opts.flat(n) || !slices.ContainsFunc(reads(n), func(s string) bool { return depends[s] }) {
 			continue
 		}
 		for _, out := range n.Outputs {

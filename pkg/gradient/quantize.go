@@ -8,16 +8,27 @@ import (
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
-// quantize are the rules of the operators that round to small integers and back. They pass straight through: a QuantizeLinear
-// and the DequantizeLinear behind it count as the identity inside of the range.
+// quantize are the rules of the operators that round: to whole numbers, or to small integers and back. They pass straight
+// through: what rounds counts as the identity, a QuantizeLinear and the DequantizeLinear behind it inside of their range.
 func quantize() ruleSet {
+	straight := unary(func(_ *builder, g, _, _ string) string { return g })
 	return ruleSet{
+		"Round": straight, "Floor": straight, "Ceil": straight,
 		"QuantizeLinear":   {check: checkQuantize, write: writeQuantize},
-		"DequantizeLinear": unary(func(_ *builder, g, _, _ string) string { return g }),
+		"DequantizeLinear": straight,
 	}
 }
 
-// quantizes tells whether n is of those operators.
+// rounds tells whether n is of the operators that only a straight-through gradient passes.
+func rounds(n *onnx.Node) bool {
+	switch n.Op {
+	case "Round", "Floor", "Ceil":
+		return n.Domain == ""
+	}
+	return quantizes(n)
+}
+
+// quantizes tells whether n rounds to small integers, or makes floats of those.
 func quantizes(n *onnx.Node) bool {
 	return n.Domain == "" && (n.Op == "QuantizeLinear" || n.Op == "DequantizeLinear")
 }

@@ -2,6 +2,8 @@ package gradient_test
 
 import (
 	"errors"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +53,36 @@ func TestStraightThrough(t *testing.T) {
 	}
 }
 
+// TestStraightThroughRounding takes what rounds to whole numbers for the identity, and says which operators those were.
+func TestStraightThroughRounding(t *testing.T) {
+	t.Parallel()
+	for _, op := range []string{"Round", "Floor", "Ceil"} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			c := map[string]*onnx.Constant{"c": onnx.Of([]float32{1, 2, 3, 4}, 4)}
+			g := opset(17, network(map[string][]int64{"x": {4}}, c,
+				node("Mul", nil, []string{"x", "x"}, "s"), node(op, nil, []string{"s"}, "r"), node("Mul", nil, []string{"r", "c"}, "y")))
+			in := []float32{0.6, -1.2, 2.1, 3}
+			got := solve(t, g, gradient.Options{StraightThrough: true}, map[string][]float32{"x": in})["x"]
+			for i, x := range in {
+				if want := 2 * float64(x) * float64(i+1); math.Abs(got[i]-want) > 1e-6 {
+					t.Errorf("gradient %v, want %v at %d", got, want, i)
+				}
+			}
+			x := dense(t, tensor.Float32, []int64{4}, in)
+			opts := gradient.Options{Of: "y", To: []string{"x"}, StraightThrough: true}
+			built, err := gradient.Build(g, learn(t, g, tensor.Named{"x": x}, tensor.Named{"x": x}), opts)
+			if err != nil || !slices.Equal(built.Straight, []string{op}) {
+				t.Errorf("passed straight through: %v, %v, want %s", built, err, op)
+			}
+			opts.StraightThrough = false
+			if err := gradient.Supported(g, opts); !errors.Is(err, fault.Invalid) {
+				t.Errorf("without leave: %v, want no way from x to y", err)
+			}
+		})
+	}
+}
+
 // TestQuantizedRefusals is about what does not pass straight through.
 func TestQuantizedRefusals(t *testing.T) {
 	t.Parallel()
@@ -67,7 +99,7 @@ func TestQuantizedRefusals(t *testing.T) {
 		op    string
 		why   string
 	}{
-		{"without leave", quantized(zero[int8]), gradient.Options{}, "DequantizeLinear", "only when asked to"},
+		{"without leave", quantized(zero[int8]), gradient.Options{}, "DequantizeLinear", "straight_through takes it"},
 		{"another scale", changed(func(g *onnx.Graph) { g.Initializers["s2"] = onnx.Of([]float32{0.25}) }), straight, "QuantizeLinear", "scale"},
 		{"another reader", changed(func(g *onnx.Graph) {
 			g.Nodes = append(g.Nodes, node("Cast", attrs{"to": onnx.Int(1)}, []string{"q"}, "f"))

@@ -11,9 +11,6 @@ import (
 func resizes() ruleSet { return ruleSet{"Resize": {write: writeResize, check: checkResize}} }
 
 func checkResize(g *onnx.Graph, n *onnx.Node) error {
-	if n.Int("antialias", 0) != 0 {
-		return refuse(n, "it has no rule for antialias")
-	}
 	for _, check := range []func(*onnx.Graph, *onnx.Node) error{
 		oneOf("mode", "nearest", "linear", "cubic"),
 		oneOf("coordinate_transformation_mode", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
@@ -236,10 +233,12 @@ func (a sampling) matrix(n *onnx.Node) []float64 {
 		if a.scale == 1 {
 			x = float32(o)
 		}
-		switch n.String("mode", "nearest") {
-		case "nearest":
+		switch mode := n.String("mode", "nearest"); {
+		case mode != "nearest" && n.Int("antialias", 0) != 0:
+			a.smooth(n, row, x)
+		case mode == "nearest":
 			row[min(max(nearest(n.String("nearest_mode", "round_prefer_floor"), x), 0), a.in-1)] = 1
-		case "linear":
+		case mode == "linear":
 			x = min(max(x, 0), float32(a.in-1))
 			first := int64(x)
 			part := float64(x - float32(first))
@@ -269,17 +268,49 @@ func nearest(mode string, x float32) int64 {
 	return int64(math.Round(v))
 }
 
-// cubic fills a row with the weights of four elements (Keys 1981, doi:10.1109/TASSP.1981.1163711).
+// smooth fills a row with the weights of as many elements as the window takes that is as wide as the result is coarse.
+func (a sampling) smooth(n *onnx.Node, row []float64, x float32) {
+	sharp, outside := float64(n.Float("cubic_coeff_a", -0.75)), n.Int("exclude_outside", 0) != 0
+	reach, weigh := 1.0, func(d float64) float64 { return max(0, 1-math.Abs(d)) }
+	if n.String("mode", "") == "cubic" {
+		reach, weigh = 2, func(d float64) float64 { return keys(sharp, d) }
+	}
+	coarse := max(1, 1/float64(a.scale))
+	center := float64(x)
+	sum := 0.0
+	for i := int64(math.Floor(center - reach*coarse + 1)); i < int64(math.Floor(center+reach*coarse+1)); i++ {
+		weight := weigh((float64(i) - center) / coarse)
+		if outside && (i < 0 || i >= a.in) {
+			continue
+		}
+		row[min(max(i, 0), a.in-1)] += weight
+		sum += weight
+	}
+	if sum != 0 {
+		for i := range row {
+			row[i] /= sum
+		}
+	}
+}
+
+// keys is the weight of an element at a distance (Keys 1981, doi:10.1109/TASSP.1981.1163711).
+func keys(sharp, distance float64) float64 {
+	switch d := math.Abs(distance); {
+	case d <= 1:
+		return ((sharp+2)*d-(sharp+3))*d*d + 1
+	case d < 2:
+		return ((sharp*d-5*sharp)*d+8*sharp)*d - 4*sharp
+	}
+	return 0
+}
+
+// cubic fills a row with the weights of four elements.
 func (a sampling) cubic(n *onnx.Node, row []float64, x float32) {
 	sharp, outside := float64(n.Float("cubic_coeff_a", -0.75)), n.Int("exclude_outside", 0) != 0
 	first := int64(math.Floor(float64(x)))
 	sum := 0.0
 	for i := first - 1; i <= first+2; i++ {
-		d := math.Abs(float64(x) - float64(i))
-		weight := ((sharp*d-5*sharp)*d+8*sharp)*d - 4*sharp
-		if d <= 1 {
-			weight = ((sharp+2)*d-(sharp+3))*d*d + 1
-		}
+		weight := keys(sharp, float64(x)-float64(i))
 		if outside && (i < 0 || i >= a.in) {
 			continue
 		}

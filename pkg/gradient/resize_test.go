@@ -67,6 +67,28 @@ func TestResize(t *testing.T) {
 	}
 }
 
+// TestResizeAntialias makes pictures smaller, and larger, without aliasing.
+func TestResizeAntialias(t *testing.T) {
+	t.Parallel()
+	first := rand.Uint64() >> 1
+	for i := range uint64(100) {
+		mode := []string{"linear", "cubic"}[i%2]
+		t.Run(fmt.Sprint(mode, first+i), func(t *testing.T) {
+			t.Parallel()
+			r := draw(first + i)
+			a := attrs{"mode": onnx.String(mode), "antialias": onnx.Int(1)}
+			a["coordinate_transformation_mode"] = onnx.String([]string{"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"}[r.IntN(4)])
+			if mode == "cubic" {
+				a["cubic_coeff_a"] = onnx.Float(-0.5)
+			}
+			a["exclude_outside"] = onnx.Int(between(r, 0, 1))
+			x := []int64{-1, between(r, 1, 3), between(r, 4, 12), between(r, 4, 12)}
+			scales := []float32{1, 1, []float32{0.25, 0.4, 0.5, 1, 1.5, 2}[r.IntN(6)], []float32{0.3, 0.5, 0.7, 1, 1.3, 2}[r.IntN(6)]}
+			check(t, subject{graph: at(18, one("Resize", a, x, constants{"s": onnx.Of(scales, 4)}, "", "s")), linear: true})
+		})
+	}
+}
+
 // TestResizeBlocks repeats elements, of which the gradient is a sum and no product.
 func TestResizeBlocks(t *testing.T) {
 	t.Parallel()
@@ -96,8 +118,6 @@ func TestResizeRefusals(t *testing.T) {
 	crop := attrs{"mode": onnx.String("linear"), "coordinate_transformation_mode": onnx.String("tf_crop_and_resize")}
 	refused(t, subject{graph: one("Resize", crop, x, scales, "roi", "s")}, "Resize",
 		`it has no rule for coordinate_transformation_mode "tf_crop_and_resize"`)
-	smooth := attrs{"mode": onnx.String("linear"), "antialias": onnx.Int(1)}
-	refused(t, subject{graph: at(18, one("Resize", smooth, x, scales, "", "s"))}, "Resize", "it has no rule for antialias")
 	open := network(inputs{"x": {-1, 2, 4, 4}, "s": {4}}, nil, node("Resize", nil, []string{"x", "", "s"}, "y"))
 	refused(t, subject{graph: open, draw: func(_ *rand.Rand, n int) []float32 {
 		ones := make([]float32, n)

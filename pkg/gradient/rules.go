@@ -35,7 +35,7 @@ func (s ruleSet) of(g *onnx.Graph, n *onnx.Node, opts Options) (rule, error) {
 		return rule{}, refuse(n, "%s", foreign(n))
 	}
 	if !opts.StraightThrough && quantizes(n) {
-		return rule{}, refuse(n, "it is a staircase, flat nearly everywhere; only when asked to does the gradient pass straight through it")
+		return rule{}, refuse(n, "it is a staircase, flat nearly everywhere; straight_through takes it for the identity")
 	}
 	r, ok := s[n.Op]
 	if !ok {
@@ -57,9 +57,10 @@ func foreign(n *onnx.Node) string {
 	return "operators of other domains than ONNX's own have no rules"
 }
 
-// flat tells whether the gradient of n is exactly zero: of steps, comparisons, and whatever gives no floats.
-func flat(n *onnx.Node) bool {
-	if n.Domain != "" {
+// flat tells whether the gradient of n is exactly zero: of steps, unless they are taken for the identity, comparisons, and
+// whatever gives no floats.
+func (o Options) flat(n *onnx.Node) bool {
+	if n.Domain != "" || o.StraightThrough && rounds(n) {
 		return false
 	}
 	switch n.Op {

@@ -22,12 +22,22 @@ import (
 //
 // It returns [fault.NotFound] when there is no such file, [fault.Invalid] for elements in a file outside of the directory,
 // and otherwise what [Unmarshal] does.
-func Open(path string) (*Graph, io.Closer, error) {
+func Open(path string) (*Graph, io.Closer, error) { return openWith(path, Unmarshal) }
+
+// openWith is [Open] with what reads the mapped file.
+func openWith(path string, read func(data []byte, external External) (*Graph, error)) (_ *Graph, _ io.Closer, err error) {
 	var files opened
-	g, err := files.network(path)
+	kept := false
+	defer func() {
+		if !kept { // whatever the reason: a file that is cut short meanwhile makes read panic
+			err = errors.Join(err, files.Close())
+		}
+	}()
+	g, err := files.network(path, read)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("read %s: %w", path, err), files.Close())
+		return nil, nil, fmt.Errorf("read %s: %w", path, err)
 	}
+	kept = true
 	return g, &files, nil
 }
 
@@ -68,7 +78,7 @@ func (o *opened) Close() error {
 	return errors.Join(failed...)
 }
 
-func (o *opened) network(path string) (*Graph, error) {
+func (o *opened) network(path string, read func(data []byte, external External) (*Graph, error)) (*Graph, error) {
 	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -82,7 +92,7 @@ func (o *opened) network(path string) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Unmarshal(data, o.external)
+	return read(data, o.external)
 }
 
 // mapped returns the contents of a file.
