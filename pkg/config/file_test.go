@@ -60,8 +60,13 @@ func effects() map[string]effect {
 		"load_models": {state: used, value: "a=a.mar, b.mar", check: func(c c) bool {
 			return slices.Equal(c.Server.Models, []server.Startup{{Name: "a", Location: "a.mar"}, {Location: "b.mar"}}) && !c.Server.All
 		}, bad: "=a"},
-		"models":         {state: used, value: `{"a": {"1.0": {"batchSize": 4}}}`, check: func(c c) bool { return c.Server.Settings[model.Ref{Name: "a", Version: "1.0"}].BatchSize == 4 }, bad: "a", fixed: true},
-		"model_snapshot": {state: used, value: `{"models": {"a": {"1.0": {"marName": "a.mar"}}}}`, check: func(c c) bool { return slices.Equal(c.Server.Models, []server.Startup{{Name: "a", Location: "a.mar"}}) }, bad: "a", fixed: true},
+		"models": {state: used, value: `{"a": {"1.0": {"batchSize": 4}}}`, check: func(c c) bool { return c.Server.Settings[model.Ref{Name: "a", Version: "1.0"}].BatchSize == 4 }, bad: "a", fixed: true},
+		"model_snapshot": {state: used, value: `{"models": {"a": {"1.0": {"marName": "a.mar"}}}}`, check: func(c c) bool {
+			return slices.Equal(c.Server.Restore, []server.Kept{{Ref: model.Ref{Name: "a", Version: "1.0"}, Archive: "a.mar", AtStartup: true}})
+		}, bad: "a", fixed: true},
+		"snapshot_store": {value: "org.example.Store", fixed: true},
+		"version":        {state: used, value: "0.12.0", fixed: true},
+		"tsConfigFile":   {state: used, value: "/etc/config.properties", fixed: true},
 		"allowed_urls": {state: used, value: "https://a/.*", check: func(c c) bool {
 			return len(c.Server.AllowedURLs) == 1 && c.Server.AllowedURLs[0].MatchString("https://a/m")
 		}, bad: "(?=a)"},
@@ -206,7 +211,7 @@ func TestFileKeys(t *testing.T) {
 	}
 	all := effects()
 	for _, v := range c.Values {
-		if _, ok := all[v.Key]; !ok && !slices.Contains([]string{"port_offset", "threads", "drain", "key_file", "token_failure_status", "client_ca_file"}, v.Key) {
+		if _, ok := all[v.Key]; !ok && !slices.Contains([]string{"port_offset", "threads", "drain", "config_snapshots", "key_file", "token_failure_status", "client_ca_file"}, v.Key) {
 			t.Errorf("nothing tests %s in a file", v.Key)
 		}
 		delete(all, v.Key)
@@ -434,33 +439,5 @@ func TestModelsRefused(t *testing.T) {
 		if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %v that says %q", text, err, fault.Invalid, want)
 		}
-	}
-}
-
-// TestSnapshot serves the models of a snapshot of TorchServe's, and not those of load_models.
-func TestSnapshot(t *testing.T) {
-	t.Parallel()
-	c, err := fromFile(t, `
-#Saving snapshot
-load_models=ALL
-model_store=store
-model_snapshot={\n  "name"\: "20200101000000000-startup.cfg",\n  "modelCount"\: 2,\n  "created"\: 1577836800000,\n  "models"\: {\n \
-    "b"\: {"2.0"\: {"defaultVersion"\: true, "marName"\: "b2.mar", "minWorkers"\: 1, "maxWorkers"\: 1, "batchSize"\: 1}, \
-           "1.0"\: {"defaultVersion"\: false, "marName"\: "b1.mar"}},\n "a"\: {"1.0"\: {"marName"\: "a.mar", "batchSize"\: 8}}}}
-`, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]server.Startup{{Name: "a", Location: "a.mar"}, {Name: "b", Location: "b1.mar"}, {Name: "b", Location: "b2.mar"}}, c.Server.Models); diff != "" || c.Server.All {
-		t.Errorf("all %v, models (-want +got):\n%s", c.Server.All, diff)
-	}
-	if diff := cmp.Diff([]model.Ref{{Name: "b", Version: "2.0"}}, c.Server.Defaults); diff != "" {
-		t.Errorf("default versions (-want +got):\n%s", diff)
-	}
-	if got := c.Server.Settings[model.Ref{Name: "a", Version: "1.0"}].BatchSize; got != 8 {
-		t.Errorf("batch size %d, want 8", got)
-	}
-	if _, err := fromFile(t, `model_snapshot={"models": {"a": {"1.0": {}}}}`, nil); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a/1.0 has no marName") {
-		t.Errorf("without a file: %v, want %v", err, fault.Invalid)
 	}
 }
