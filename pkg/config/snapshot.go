@@ -15,7 +15,6 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/server"
 )
 
@@ -164,10 +163,11 @@ func restored(c *Config, value string) error {
 	}
 	c.Server.All, c.Server.Models, c.Server.Restore = false, nil, []server.Kept{}
 	var failed []error
+	unknown := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(all.Models)) {
 		for _, version := range slices.Sorted(maps.Keys(all.Models[name])) {
 			ref := model.Ref{Name: name, Version: version}
-			k, err := c.keptOf(ref, all.Models[name][version])
+			k, err := keptOf(ref, all.Models[name][version], unknown)
 			if err != nil {
 				failed = append(failed, fmt.Errorf("%s: %w", ref, err))
 			}
@@ -177,11 +177,14 @@ func restored(c *Config, value string) error {
 	if len(c.Server.Restore) == 0 {
 		c.Notes = append(c.Notes, kept+" has no models: none are served")
 	}
+	if keys := slices.Sorted(maps.Keys(unknown)); len(keys) > 0 {
+		c.Notes = append(c.Notes, fmt.Sprintf("%.200s of models in %s does not count", strings.Join(keys, ", "), kept))
+	}
 	return errors.Join(failed...)
 }
 
 // keptOf reads one version of a snapshot. A key that is unknown does not count: another release wrote it.
-func (c *Config) keptOf(ref model.Ref, said map[string]json.RawMessage) (server.Kept, error) {
+func keptOf(ref model.Ref, said map[string]json.RawMessage, unknown map[string]bool) (server.Kept, error) {
 	k := server.Kept{Ref: ref, AtStartup: true} // TorchServe does not say
 	var least, most int
 	var file string
@@ -201,18 +204,16 @@ func (c *Config) keptOf(ref model.Ref, said map[string]json.RawMessage) (server.
 		"startupTimeout":  span(&k.StartupTimeout, time.Second),
 		"runtimeType":     words(new(string)), // there is one
 		"deviceType":      words(new(string)), // there is one
-		"parallelLevel":   count(new(int)),
 	}
 	var failed []error
 	for _, key := range slices.Sorted(maps.Keys(said)) {
 		take, known := read[key]
-		if !known || key == "parallelLevel" {
-			c.Notes = append(c.Notes, fmt.Sprintf("%s of model %s in %s does not count%s", key, ref, kept, nearest.Hint(key, slices.Collect(maps.Keys(read)))))
+		if !known {
+			unknown[key] = true
+			continue
 		}
-		if known {
-			if err := take(said[key]); err != nil {
-				failed = append(failed, fmt.Errorf("%s: %w", key, err))
-			}
+		if err := take(said[key]); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", key, err))
 		}
 	}
 	if _, ok := said["minWorkers"]; ok {

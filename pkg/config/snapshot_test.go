@@ -156,8 +156,7 @@ func TestSnapshotOfTorchServe(t *testing.T) {
 		t.Errorf("settings %+v, %+v", c.Server, c.Store)
 	}
 	notes := []string{
-		"fresh of model a/1.0 in model_snapshot does not count",
-		"parallelLevel of model b/2.0 in model_snapshot does not count",
+		"fresh, parallelLevel of models in model_snapshot does not count",
 		"TSGO_MODELS mnist does not count: model_snapshot of s.cfg:11 says what is served",
 	}
 	for i, note := range notes {
