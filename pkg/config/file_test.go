@@ -41,7 +41,8 @@ func value(t *testing.T, c *config.Config, key string) config.Value {
 type effect struct {
 	state config.State
 	value string
-	check func(c *config.Config) bool // nil: there is nothing to see
+	check func(c *config.Config) bool // sees it; nil: there is nothing to see here, another test sees it or why says why
+	why   string                      // in what is told of a key that does nothing
 	bad   string                      // a value that is refused; "": none is
 	fixed bool                        // no variable of TorchServe's can say it
 }
@@ -64,7 +65,7 @@ func effects() map[string]effect {
 		"model_snapshot": {state: used, value: `{"models": {"a": {"1.0": {"marName": "a.mar"}}}}`, check: func(c c) bool {
 			return slices.Equal(c.Server.Restore, []server.Kept{{Ref: model.Ref{Name: "a", Version: "1.0"}, Archive: "a.mar", AtStartup: true}})
 		}, bad: "a", fixed: true},
-		"snapshot_store": {value: "org.example.Store", fixed: true},
+		"snapshot_store": {value: "org.example.Store", why: "no plug-ins", fixed: true},
 		"version":        {state: used, value: "0.12.0", fixed: true},
 		"tsConfigFile":   {state: used, value: "/etc/config.properties", fixed: true},
 		"allowed_urls": {state: used, value: "https://a/.*", check: func(c c) bool {
@@ -94,7 +95,7 @@ func effects() map[string]effect {
 		"grpc_inference_max_connection_age_grace_ms":  {state: later, value: "1500", check: func(c c) bool { return c.Later.GRPCInference.AgeGrace == 1500*time.Millisecond }, bad: "x"},
 		"grpc_management_max_connection_age_grace_ms": {state: later, value: "9223372036854775807", check: func(c c) bool { return c.Later.GRPCManagement.AgeGrace == 0 }, bad: "9223372036854775808"},
 		"enable_grpc_ssl":                             {state: used, value: "true", check: func(c c) bool { return c.Server.GRPCTLS }, bad: "1"},
-		"ts_open_inference_protocol":                  {value: "oip"},
+		"ts_open_inference_protocol":                  {value: "oip", why: "always served"},
 		"max_response_size":                           {state: later, value: "655350000", check: func(c c) bool { return c.Later.MaxResponse == 655350000 }, bad: "0"},
 		"keystore":                                    {state: used, value: "keystore.p12", check: func(c c) bool { return c.Server.TLS.Keystore == "keystore.p12" }},
 		"keystore_pass":                               {state: used, value: "sesame", check: func(c c) bool { return c.Server.TLS.KeystorePass == "sesame" }},
@@ -107,36 +108,36 @@ func effects() map[string]effect {
 		"ts_header_key_sequence_id":                   {state: later, value: "x-id", check: func(c c) bool { return c.Later.Sequence.ID == "x-id" }},
 		"ts_header_key_sequence_start":                {state: later, value: "x-start", check: func(c c) bool { return c.Later.Sequence.Start == "x-start" }},
 		"ts_header_key_sequence_end":                  {state: later, value: "x-end", check: func(c c) bool { return c.Later.Sequence.End == "x-end" }},
-		"workflow_store":                              {value: "/w"},
-		"number_of_gpu":                               {value: "1"},
-		"limit_max_image_pixels":                      {value: "false"},
-		"decode_input_request":                        {value: "false"},
-		"service_envelope":                            {value: "kserve"},
-		"install_py_dep_per_model":                    {value: "true"},
-		"blacklist_env_vars":                          {value: ".*USERNAME.*"},
-		"metrics_config":                              {value: "metrics.yaml"},
-		"metrics_mode":                                {value: "prometheus"},
-		"model_metrics_auto_detect":                   {value: "true"},
-		"system_metrics_cmd":                          {value: "cmd", fixed: true},
-		"metric_time_interval":                        {value: "10", fixed: true},
-		"async_logging":                               {value: "true", fixed: true},
-		"debug":                                       {value: "true"},
-		"number_of_netty_threads":                     {value: "32"},
-		"netty_client_threads":                        {value: "8"},
-		"prefer_direct_buffer":                        {value: "true"},
-		"use_native_io":                               {value: "false", fixed: true},
-		"io_ratio":                                    {value: "70", fixed: true},
-		"initial_worker_port":                         {value: "9500"},
-		"initial_distribution_port":                   {value: "29600"},
-		"ipex_enable":                                 {value: "true"},
-		"ipex_gpu_enable":                             {value: "true"},
-		"cpu_launcher_enable":                         {value: "true"},
-		"cpu_launcher_args":                           {value: "--use_logical_core"},
-		"cpp_log_config":                              {value: "log.yaml"},
-		"model_server_home":                           {value: "/home"},
-		"python":                                      {value: "python3", fixed: true},
-		"vmargs":                                      {value: "-Xmx4g", fixed: true},
-		"plugins_path":                                {value: "/plugins", fixed: true},
+		"workflow_store":                              {value: "/w", why: "workflows are not served"},
+		"number_of_gpu":                               {value: "1", why: "CPU"},
+		"limit_max_image_pixels":                      {value: "false", why: "always limited"},
+		"decode_input_request":                        {value: "false", why: "decodes them itself"},
+		"service_envelope":                            {value: "kserve", why: "path of a request"},
+		"install_py_dep_per_model":                    {value: "true", why: "no Python packages"},
+		"blacklist_env_vars":                          {value: ".*USERNAME.*", why: "no Python process"},
+		"metrics_config":                              {value: "metrics.yaml", why: "tsgo's own"},
+		"metrics_mode":                                {value: "prometheus", why: "metrics page"},
+		"model_metrics_auto_detect":                   {value: "true", why: "no metrics of its own"},
+		"system_metrics_cmd":                          {value: "cmd", why: "without a command", fixed: true},
+		"metric_time_interval":                        {value: "10", why: "metrics page", fixed: true},
+		"async_logging":                               {value: "true", why: "when it happens", fixed: true},
+		"debug":                                       {value: "true", why: "no Python process"},
+		"number_of_netty_threads":                     {value: "32", why: "Netty"},
+		"netty_client_threads":                        {value: "8", why: "Netty"},
+		"prefer_direct_buffer":                        {value: "true", why: "Netty"},
+		"use_native_io":                               {value: "false", why: "Netty", fixed: true},
+		"io_ratio":                                    {value: "70", why: "Netty", fixed: true},
+		"initial_worker_port":                         {value: "9500", why: "no Python process"},
+		"initial_distribution_port":                   {value: "29600", why: "no Python process"},
+		"ipex_enable":                                 {value: "true", why: "CPU"},
+		"ipex_gpu_enable":                             {value: "true", why: "CPU"},
+		"cpu_launcher_enable":                         {value: "true", why: "--threads"},
+		"cpu_launcher_args":                           {value: "--use_logical_core", why: "--threads"},
+		"cpp_log_config":                              {value: "log.yaml", why: "no C++ workers"},
+		"model_server_home":                           {value: "/home", why: "one file"},
+		"python":                                      {value: "python3", why: "no Python", fixed: true},
+		"vmargs":                                      {value: "-Xmx4g", why: "GOMAXPROCS", fixed: true},
+		"plugins_path":                                {value: "/plugins", why: "no Java plug-ins", fixed: true},
 	}
 	for key, e := range all {
 		if e.state == "" {
@@ -166,6 +167,12 @@ func TestFile(t *testing.T) {
 				if e.check != nil && !e.check(c) {
 					t.Errorf("%s from %s has no effect: %+v, %+v", e.value, origin, c.Server, c.Later)
 				}
+				if e.state == config.Nothing {
+					untouched(t, key, c)
+				}
+				if !strings.Contains(v.What, e.why) {
+					t.Errorf("%q, want that it says %q", v.What, e.why)
+				}
 			}
 			c, err := fromFile(t, key+" = "+e.value+" ", nil)
 			look(c, err, "config.properties:1")
@@ -188,6 +195,27 @@ func TestFile(t *testing.T) {
 				t.Errorf("%s: %v, %+v, want %v", e.bad, err, v, fault.Invalid)
 			}
 		})
+	}
+}
+
+// untouched compares what a key that does nothing leaves with what an empty file says.
+func untouched(t *testing.T, key string, c *config.Config) {
+	t.Helper()
+	nothing, err := fromFile(t, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, key+" does something", nothing.Server, c.Server)
+	if c.Later != nothing.Later || c.Store != nothing.Store || c.Snapshots != nothing.Snapshots {
+		t.Errorf("%s does something: %+v, want %+v", key, c, nothing)
+	}
+}
+
+// seen are the keys whose effect is not seen in what is read, with the tests that see it.
+func seen() map[string]string {
+	return map[string]string{
+		"use_env_allowed_urls": "TestAllowedByVariable", "enable_envvars_config": "TestFilePrecedence",
+		"version": "TestSnapshotRoundTrip", "tsConfigFile": "TestSnapshotSecrets",
 	}
 }
 
@@ -218,6 +246,11 @@ func TestFileKeys(t *testing.T) {
 	}
 	for key := range all {
 		t.Errorf("there is no setting %s", key)
+	}
+	for key, e := range effects() {
+		if (e.check == nil) != (e.why != "" || seen()[key] != "") || (e.state == config.Nothing) != (e.why != "") {
+			t.Errorf("%s: want either an effect that is seen, or why there is none", key)
+		}
 	}
 }
 
