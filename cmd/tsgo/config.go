@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,20 +17,19 @@ import (
 // defaultConfig is the file that is read where none is named.
 const defaultConfig = "config.properties"
 
-// configFile returns the file of settings that counts: TorchServe's variable names it, or the flag, or it lies here. It
+// configFile returns the file of settings that is named, by TorchServe's variable or by the flag, or else lies here. It
 // returns nil where there is none.
-func configFile(s streams, flag string) (*config.File, error) {
-	path := s.env("TS_CONFIG_FILE")
-	if path == "" {
-		path = flag
-	}
+func configFile(s streams, flag string) (file *config.File, named bool, err error) {
+	path := cmp.Or(s.env("TS_CONFIG_FILE"), flag)
 	if path == "" {
 		if _, err := os.Stat(defaultConfig); errors.Is(err, os.ErrNotExist) {
-			return nil, nil //nolint:nilnil // a server needs no file
+			return nil, false, nil
 		}
-		path = defaultConfig
+		file, err = config.Load(defaultConfig)
+		return file, false, err
 	}
-	return config.Load(path)
+	file, err = config.Load(path)
+	return file, true, err
 }
 
 func newConfig(s streams, g *globals) *cobra.Command {
@@ -81,19 +82,22 @@ func (o *configOptions) check(path string) error {
 	if err != nil {
 		return err
 	}
-	var file *config.File
-	if path != "" {
-		file, err = config.Load(path)
-	} else {
-		file, err = configFile(o.streams, "")
+	s := o.streams
+	if path != "" { // the variable names another one
+		s.env = func(name string) string {
+			if name == "TS_CONFIG_FILE" {
+				return ""
+			}
+			return o.env(name)
+		}
 	}
-	if err != nil {
+	c, err := readSettings(s, config.Sources{Env: o.env}, path)
+	if c.Config == nil {
 		return err
-	}
-	c, _ := config.Read(config.Sources{Env: o.env, File: file}) // what is wrong is in the values
-	told := checked{Notes: append(c.Notes, config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN")...)}
-	if file != nil {
-		told.File = file.Name
+	} // else what is wrong is in the values
+	told := checked{Notes: slices.Concat(c.damaged, c.Notes, config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN"))}
+	if c.file != nil {
+		told.File = c.file.Name
 	}
 	for _, v := range c.Values {
 		if !v.Given() && v.State != config.Used {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,13 +34,19 @@ type serving struct {
 // serveProcess starts tsgo serve and waits until it says that it has started.
 func serveProcess(t *testing.T, args ...string) *serving {
 	t.Helper()
+	return serveProcessIn(t, nil, args...)
+}
+
+// serveProcessIn is serveProcess with more variables in the environment.
+func serveProcessIn(t *testing.T, env []string, args ...string) *serving {
+	t.Helper()
 	p := &serving{}
 	p.cmd = exec.CommandContext(t.Context(), os.Args[0], append([]string{
 		"serve", "--model-store", filepath.Join("..", "..", "models"),
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
 		"--grpc-inference-address", "127.0.0.1:0", "--grpc-management-address", "127.0.0.1:0",
 	}, args...)...)
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
+	p.cmd.Env = append(append(os.Environ(), asProgram+"=1"), env...)
 	p.cmd.Stderr = &p.log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -163,4 +171,58 @@ func refusedConnection(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "connection refused") || strings.Contains(text, "server closed idle connection") ||
 		strings.Contains(text, "connection reset by peer")
+}
+
+// TestSnapshotSurvives kills a server that keeps what it serves, at once and without leave: the next one goes on with what was
+// on the disk.
+func TestSnapshotSurvives(t *testing.T) {
+	t.Parallel()
+	logs := t.TempDir()
+	env := []string{"LOG_LOCATION=" + logs}
+	p := serveProcessIn(t, env, "--config-snapshots", "--models", "mnist")
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	resp, err := client.Post(p.management+"/models?url=mnist&model_name=second&initial_workers=2&batch_size=3", "", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	written := func() bool {
+		paths, err := filepath.Glob(filepath.Join(logs, "config", "*.cfg"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(paths, func(path string) bool {
+			text, err := os.ReadFile(path)
+			return err == nil && bytes.Contains(text, []byte(`"second"`))
+		})
+	}
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	limit := time.After(30 * time.Second)
+	for !written() {
+		select {
+		case <-look.C:
+		case <-limit:
+			t.Fatal("nothing is written after 30 s")
+		}
+	}
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = p.cmd.Wait() // it was killed
+	p = serveProcessIn(t, env, "--config-snapshots")
+	resp, err = client.Get(p.management + "/models/second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || !bytes.Contains(body, []byte(`"minWorkers": 2`)) || !bytes.Contains(body, []byte(`"batchSize": 3`)) {
+		t.Errorf("%d %s, %v, want the model with its workers and its batch", resp.StatusCode, body, err)
+	}
+	if err := errors.Join(p.cmd.Process.Signal(syscall.SIGTERM), p.cmd.Wait()); err != nil {
+		t.Errorf("exit: %v\n%s", err, p.log.String())
+	}
 }

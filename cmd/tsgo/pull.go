@@ -266,7 +266,7 @@ func (o *modelsPullOptions) orderURL() (store.Order, error) {
 		return store.Order{}, fmt.Errorf("%w: no handler %q%s (there are %s)", fault.Invalid, o.handler, nearest.Hint(o.handler, known), strings.Join(known, ", "))
 	}
 	order.Beside = func(network string) (map[string]string, error) {
-		settings, err := readSettings(network, o.handler)
+		settings, err := networkSettings(network, o.handler)
 		return map[string]string{"model-config.yaml": o.manifest(order, file, settings)}, err
 	}
 	return order, nil
@@ -285,9 +285,9 @@ func (o *modelsPullOptions) manifest(order store.Order, file, settings string) s
 	return text + settings
 }
 
-// readSettings returns the section of a manifest with what the network itself tells of a handler's settings. It refuses a file
+// networkSettings returns the section of a manifest with what the network itself tells of a handler's settings. It refuses a file
 // that is no network, as the page is that asks who one is, and one that is not all of it.
-func readSettings(network, handler string) (string, error) {
+func networkSettings(network, handler string) (string, error) {
 	g, file, err := onnx.Open(network)
 	switch {
 	case err == nil:

@@ -32,6 +32,7 @@ type serveOptions struct {
 	accessLog bool
 	flags     *pflag.FlagSet
 	more      []string // models named after the value of --models
+	restored  string   // the snapshot that the server goes on with; "": none
 }
 
 func newServe(s streams, g *globals) *cobra.Command {
@@ -44,14 +45,19 @@ on 7070 and 7071, as TorchServe does. On 8080 and 7070 KServe's protocols are an
 
 Each setting is a flag, or the environment variable TSGO_ and its name, as in TSGO_INFERENCE_ADDRESS, or a line of
 TorchServe's config.properties. A flag counts more than a variable, that more than the file, that more than the default.
-The file is the one that TS_CONFIG_FILE names, or else --ts-config, or else config.properties in the working directory.
+The file is the one that TS_CONFIG_FILE names, or else --ts-config, or else the newest snapshot, or else config.properties
+in the working directory.
 Where it says enable_envvars_config=true, TorchServe's variables TS_ count more than everything else, as they do there.
 'tsgo config check' tells what each setting has, from where, and what it does.
 
 TorchServe's command line is taken as it is. With --start the server runs in the background and this command returns once
 it answers; its log is logs/ts_log.log, or in $LOG_LOCATION; --stop ends it. With --start or a file no models are served
-but those that are named, out of the model store that is named. --log-config, --plugins-path, --workflow-store and
---no-config-snapshots do nothing.
+but those that are named, out of the model store that is named. --log-config, --plugins-path and --workflow-store do nothing.
+
+With --start, a file, or --config-snapshots, the settings and what is served are kept in logs/config, or in
+$LOG_LOCATION/config, in TorchServe's format: when the server has started, at each change, and when it stops. Started again
+without --ts-config, it goes on with the newest one, as TorchServe does, whatever --models says; --no-config-snapshots, or
+--ncs, neither restores nor writes. The newest ten are left there. Passwords and keys are not in them.
 
 The first interrupt or SIGTERM lets requests end and stops; the second one ends the process.`,
 		Example: `  tsgo serve
@@ -110,17 +116,22 @@ func (o *serveOptions) serve(ctx context.Context) error {
 	for _, wrong := range config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN") {
 		log.Warn(wrong)
 	}
-	file, err := configFile(o.streams, o.as.tsConfig)
+	c, err := readSettings(o.streams, config.Sources{Flag: o.given, Env: o.env, TorchServe: o.as.start}, o.as.tsConfig)
+	for _, line := range c.damaged {
+		log.Warn(line)
+	}
 	if err != nil {
 		return err
 	}
-	c, err := config.Read(config.Sources{Flag: o.given, Env: o.env, File: file, TorchServe: o.as.start})
-	if err != nil {
-		return err
-	}
-	o.tellSettings(log, file, c)
+	o.tellSettings(log, c)
 	opts := c.Server
-	opts.Store, opts.Handlers, opts.Params = o.storeOf(c, file), builtin.Handlers(), paramNames()
+	opts.Store, opts.Handlers, opts.Params = o.storeOf(c), builtin.Handlers(), paramNames()
+	if c.Snapshots {
+		opts.Snapshots = server.Snapshots{Dir: snapshotDir(o.streams), Encode: c.Snapshot(buildVersion())}
+	}
+	if c.snapshot {
+		o.restored = c.file.Name
+	}
 	opts.Version, opts.Log, opts.Started = buildVersion(), log, o.report
 	if o.accessLog {
 		opts.Access = log
@@ -140,6 +151,9 @@ func (o *serveOptions) given(name string) (string, bool) {
 		return "", false
 	}
 	value := f.Value.String()
+	if none := o.flags.Lookup("no-config-snapshots"); name == "config-snapshots" && none != nil && none.Value.String() == "true" {
+		return "false", true
+	}
 	if name == "models" && len(o.more) > 0 {
 		value += "," + strings.Join(o.more, ",")
 	}
@@ -148,20 +162,23 @@ func (o *serveOptions) given(name string) (string, bool) {
 
 // storeOf returns the model store. As TorchServe, a server that is set up by a file or TorchServe's command line has the
 // one that is named.
-func (o *serveOptions) storeOf(c *config.Config, file *config.File) *store.Store {
+func (o *serveOptions) storeOf(c settings) *store.Store {
 	switch {
 	case c.Store.Path == "":
 		return o.store(o.streams)
-	case file != nil || o.as.start:
+	case c.file != nil || o.as.start:
 		return store.New(store.Dir{Path: c.Store.Path, Origin: c.Store.Origin, Required: true})
 	}
 	return o.store(o.streams)
 }
 
 // tellSettings logs what was said and does not do what it does in TorchServe, a line each.
-func (o *serveOptions) tellSettings(log *slog.Logger, file *config.File, c *config.Config) {
-	if file != nil {
-		log.Info("config file", "file", file.Name)
+func (o *serveOptions) tellSettings(log *slog.Logger, c settings) {
+	switch {
+	case c.snapshot:
+		log.Info("snapshot restored; "+startClean, "file", c.file.Name)
+	case c.file != nil:
+		log.Info("config file", "file", c.file.Name)
 	}
 	for _, note := range c.Notes {
 		log.Warn(note)
@@ -177,6 +194,9 @@ func (o *serveOptions) tellSettings(log *slog.Logger, file *config.File, c *conf
 		log.Log(context.Background(), level, v.Key+" does nothing", "from", v.Origin, "why", v.What)
 	}
 }
+
+// startClean is how to do without a snapshot.
+const startClean = "--no-config-snapshots starts without it"
 
 // serverLog returns the logger of a server, with the time in each line.
 func (o *serveOptions) serverLog() (*slog.Logger, error) {
@@ -225,6 +245,9 @@ func (o *serveOptions) report(r server.Report) {
 			}
 		}
 		rows = append(rows, []string{"model", strings.TrimSuffix(m.Name+"/"+m.Version, "/"), state})
+	}
+	if o.restored != "" {
+		rows = append(rows, []string{"snapshot", o.restored, "restored; " + startClean})
 	}
 	if err := table(o.out, []string{"", "", ""}, rows, tw.AlignLeft); err == nil {
 		_, _ = io.WriteString(o.out, "Model server started.\n") // a reader that has gone is no reason to stop

@@ -42,8 +42,7 @@ func (t *torchserve) define(cmd *cobra.Command) {
 		f.String(name, "", help)
 		f.Lookup(name).Hidden = true
 	}
-	f.Bool("no-config-snapshots", false, "nothing: no snapshots are written")
-	f.Lookup("no-config-snapshots").Hidden = true
+	f.Bool("no-config-snapshots", false, "neither restore nor write snapshots, as --config-snapshots=false")
 	short := map[string]string{"ncs": "no-config-snapshots", "ppath": "plugins-path", "dt": "disable-token-auth"}
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if long, ok := short[name]; ok {
@@ -207,10 +206,7 @@ func (o *serveOptions) background(ctx context.Context) error {
 
 // logFile opens the file that TorchServe writes its log to.
 func (o *serveOptions) logFile() (*os.File, error) {
-	dir := o.env("LOG_LOCATION")
-	if dir == "" {
-		dir = "logs"
-	}
+	dir := logDir(o.streams)
 	var file *os.File
 	err := os.MkdirAll(dir, 0o755)
 	if err == nil {

@@ -61,6 +61,7 @@ func Table() []Setting {
 		own("default_response_timeout", "120", "seconds that a batch may run", seconds(func(o *server.Options) *time.Duration { return &o.ResponseTimeout })),
 		own("default_startup_timeout", "120", "seconds that a model may take to load", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout })),
 		own("unregister_model_timeout", "120", "seconds that the requests of a model have to end when it goes", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout })),
+		toggle(added("config_snapshots", auto, "whether what is served is kept in logs/config, or $LOG_LOCATION/config, and restored; auto: where TorchServe's command line or a config file sets the server up", snapshots)),
 		added("drain", "30", "seconds that requests have to end when the server stops", seconds(func(o *server.Options) *time.Duration { return &o.Drain })),
 		own("max_request_size", "6553500", "bytes of a request's body at most", size(func(c *Config) *int64 { return &c.Server.MaxBody })),
 		own("max_response_size", "6553500", "bytes of a model's answer at most; a larger one is refused", size(func(c *Config) *int64 { return &c.Server.MaxAnswer })),
@@ -313,6 +314,12 @@ func patterns(c *Config, value string) error {
 		c.Server.AllowedURLs = append(c.Server.AllowedURLs, pattern)
 	}
 	return nil
+}
+
+func snapshots(c *Config, value string) error {
+	return choice(value, map[string]func(){
+		"true": func() { c.Snapshots = true }, "false": func() { c.Snapshots = false }, auto: func() {},
+	})
 }
 
 // models reads all, none, or a list; spaces around its parts do not count.

@@ -147,6 +147,12 @@ func rows() []row {
 		{"default_response_timeout", seconds(func(o *server.Options) *time.Duration { return &o.ResponseTimeout }), noSeconds, "want seconds, more than 0"},
 		{"default_startup_timeout", seconds(func(o *server.Options) *time.Duration { return &o.StartupTimeout }), noSeconds, "want seconds, more than 0"},
 		{"unregister_model_timeout", seconds(func(o *server.Options) *time.Duration { return &o.UnregisterTimeout }), noSeconds, "want seconds, more than 0"},
+		{
+			"config_snapshots",
+			map[string]func(o *server.Options){"true": is(func(*server.Options) {}), "False": is(func(*server.Options) {}), "auto": is(func(*server.Options) {})},
+			[]string{"yes", "on"},
+			"want true, false or auto",
+		},
 		{"drain", seconds(func(o *server.Options) *time.Duration { return &o.Drain }), noSeconds, "want seconds, more than 0"},
 		{"default_service_handler", map[string]func(o *server.Options){"image_classifier": is(func(o *server.Options) { o.Handler = "image_classifier" })}, nil, ""},
 		{

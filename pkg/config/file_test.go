@@ -41,7 +41,8 @@ func value(t *testing.T, c *config.Config, key string) config.Value {
 type effect struct {
 	state config.State
 	value string
-	check func(c *config.Config) bool // nil: there is nothing to see
+	check func(c *config.Config) bool // sees it; nil: there is nothing to see here, another test sees it or why says why
+	why   string                      // in what is told of a key that does nothing
 	bad   string                      // a value that is refused; "": none is
 	fixed bool                        // no variable of TorchServe's can say it
 }
@@ -60,8 +61,13 @@ func effects() map[string]effect {
 		"load_models": {state: used, value: "a=a.mar, b.mar", check: func(c c) bool {
 			return slices.Equal(c.Server.Models, []server.Startup{{Name: "a", Location: "a.mar"}, {Location: "b.mar"}}) && !c.Server.All
 		}, bad: "=a"},
-		"models":         {state: used, value: `{"a": {"1.0": {"batchSize": 4}}}`, check: func(c c) bool { return c.Server.Settings[model.Ref{Name: "a", Version: "1.0"}].BatchSize == 4 }, bad: "a", fixed: true},
-		"model_snapshot": {state: used, value: `{"models": {"a": {"1.0": {"marName": "a.mar"}}}}`, check: func(c c) bool { return slices.Equal(c.Server.Models, []server.Startup{{Name: "a", Location: "a.mar"}}) }, bad: "a", fixed: true},
+		"models": {state: used, value: `{"a": {"1.0": {"batchSize": 4}}}`, check: func(c c) bool { return c.Server.Settings[model.Ref{Name: "a", Version: "1.0"}].BatchSize == 4 }, bad: "a", fixed: true},
+		"model_snapshot": {state: used, value: `{"models": {"a": {"1.0": {"marName": "a.mar"}}}}`, check: func(c c) bool {
+			return slices.Equal(c.Server.Restore, []server.Kept{{Ref: model.Ref{Name: "a", Version: "1.0"}, Archive: "a.mar", AtStartup: true}})
+		}, bad: "a", fixed: true},
+		"snapshot_store": {value: "org.example.Store", why: "no plug-ins", fixed: true},
+		"version":        {state: used, value: "0.12.0", fixed: true},
+		"tsConfigFile":   {state: used, value: "/etc/config.properties", fixed: true},
 		"allowed_urls": {state: used, value: "https://a/.*", check: func(c c) bool {
 			return len(c.Server.AllowedURLs) == 1 && c.Server.AllowedURLs[0].MatchString("https://a/m")
 		}, bad: "(?=a)"},
@@ -89,7 +95,7 @@ func effects() map[string]effect {
 		"grpc_inference_max_connection_age_grace_ms":  {state: used, value: "1500", check: func(c c) bool { return c.Server.GRPCInferenceLife.Grace == 1500*time.Millisecond }, bad: "x"},
 		"grpc_management_max_connection_age_grace_ms": {state: used, value: "9223372036854775807", check: func(c c) bool { return c.Server.GRPCManagementLife.Grace == 0 }, bad: "9223372036854775808"},
 		"enable_grpc_ssl":                             {state: used, value: "true", check: func(c c) bool { return c.Server.GRPCTLS }, bad: "1"},
-		"ts_open_inference_protocol":                  {value: "oip"},
+		"ts_open_inference_protocol":                  {value: "oip", why: "always served"},
 		"max_response_size":                           {state: used, value: "655350000", check: func(c c) bool { return c.Server.MaxAnswer == 655350000 }, bad: "0"},
 		"keystore":                                    {state: used, value: "keystore.p12", check: func(c c) bool { return c.Server.TLS.Keystore == "keystore.p12" }},
 		"keystore_pass":                               {state: used, value: "sesame", check: func(c c) bool { return c.Server.TLS.KeystorePass == "sesame" }},
@@ -102,36 +108,36 @@ func effects() map[string]effect {
 		"ts_header_key_sequence_id":                   {state: later, value: "x-id", check: func(c c) bool { return c.Later.Sequence.ID == "x-id" }},
 		"ts_header_key_sequence_start":                {state: later, value: "x-start", check: func(c c) bool { return c.Later.Sequence.Start == "x-start" }},
 		"ts_header_key_sequence_end":                  {state: later, value: "x-end", check: func(c c) bool { return c.Later.Sequence.End == "x-end" }},
-		"workflow_store":                              {value: "/w"},
-		"number_of_gpu":                               {value: "1"},
-		"limit_max_image_pixels":                      {value: "false"},
-		"decode_input_request":                        {value: "false"},
-		"service_envelope":                            {value: "kserve"},
-		"install_py_dep_per_model":                    {value: "true"},
-		"blacklist_env_vars":                          {value: ".*USERNAME.*"},
-		"metrics_config":                              {value: "metrics.yaml"},
-		"metrics_mode":                                {value: "prometheus"},
-		"model_metrics_auto_detect":                   {value: "true"},
-		"system_metrics_cmd":                          {value: "cmd", fixed: true},
-		"metric_time_interval":                        {value: "10", fixed: true},
-		"async_logging":                               {value: "true", fixed: true},
-		"debug":                                       {value: "true"},
-		"number_of_netty_threads":                     {value: "32"},
-		"netty_client_threads":                        {value: "8"},
-		"prefer_direct_buffer":                        {value: "true"},
-		"use_native_io":                               {value: "false", fixed: true},
-		"io_ratio":                                    {value: "70", fixed: true},
-		"initial_worker_port":                         {value: "9500"},
-		"initial_distribution_port":                   {value: "29600"},
-		"ipex_enable":                                 {value: "true"},
-		"ipex_gpu_enable":                             {value: "true"},
-		"cpu_launcher_enable":                         {value: "true"},
-		"cpu_launcher_args":                           {value: "--use_logical_core"},
-		"cpp_log_config":                              {value: "log.yaml"},
-		"model_server_home":                           {value: "/home"},
-		"python":                                      {value: "python3", fixed: true},
-		"vmargs":                                      {value: "-Xmx4g", fixed: true},
-		"plugins_path":                                {value: "/plugins", fixed: true},
+		"workflow_store":                              {value: "/w", why: "workflows are not served"},
+		"number_of_gpu":                               {value: "1", why: "CPU"},
+		"limit_max_image_pixels":                      {value: "false", why: "always limited"},
+		"decode_input_request":                        {value: "false", why: "decodes them itself"},
+		"service_envelope":                            {value: "kserve", why: "path of a request"},
+		"install_py_dep_per_model":                    {value: "true", why: "no Python packages"},
+		"blacklist_env_vars":                          {value: ".*USERNAME.*", why: "no Python process"},
+		"metrics_config":                              {value: "metrics.yaml", why: "tsgo's own"},
+		"metrics_mode":                                {value: "prometheus", why: "metrics page"},
+		"model_metrics_auto_detect":                   {value: "true", why: "no metrics of its own"},
+		"system_metrics_cmd":                          {value: "cmd", why: "without a command", fixed: true},
+		"metric_time_interval":                        {value: "10", why: "metrics page", fixed: true},
+		"async_logging":                               {value: "true", why: "when it happens", fixed: true},
+		"debug":                                       {value: "true", why: "no Python process"},
+		"number_of_netty_threads":                     {value: "32", why: "Netty"},
+		"netty_client_threads":                        {value: "8", why: "Netty"},
+		"prefer_direct_buffer":                        {value: "true", why: "Netty"},
+		"use_native_io":                               {value: "false", why: "Netty", fixed: true},
+		"io_ratio":                                    {value: "70", why: "Netty", fixed: true},
+		"initial_worker_port":                         {value: "9500", why: "no Python process"},
+		"initial_distribution_port":                   {value: "29600", why: "no Python process"},
+		"ipex_enable":                                 {value: "true", why: "CPU"},
+		"ipex_gpu_enable":                             {value: "true", why: "CPU"},
+		"cpu_launcher_enable":                         {value: "true", why: "--threads"},
+		"cpu_launcher_args":                           {value: "--use_logical_core", why: "--threads"},
+		"cpp_log_config":                              {value: "log.yaml", why: "no C++ workers"},
+		"model_server_home":                           {value: "/home", why: "one file"},
+		"python":                                      {value: "python3", why: "no Python", fixed: true},
+		"vmargs":                                      {value: "-Xmx4g", why: "GOMAXPROCS", fixed: true},
+		"plugins_path":                                {value: "/plugins", why: "no Java plug-ins", fixed: true},
 	}
 	for key, e := range all {
 		if e.state == "" {
@@ -161,6 +167,12 @@ func TestFile(t *testing.T) {
 				if e.check != nil && !e.check(c) {
 					t.Errorf("%s from %s has no effect: %+v, %+v", e.value, origin, c.Server, c.Later)
 				}
+				if e.state == config.Nothing {
+					untouched(t, key, c)
+				}
+				if !strings.Contains(v.What, e.why) {
+					t.Errorf("%q, want that it says %q", v.What, e.why)
+				}
 			}
 			c, err := fromFile(t, key+" = "+e.value+" ", nil)
 			look(c, err, "config.properties:1")
@@ -186,6 +198,27 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// untouched compares what a key that does nothing leaves with what an empty file says.
+func untouched(t *testing.T, key string, c *config.Config) {
+	t.Helper()
+	nothing, err := fromFile(t, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, key+" does something", nothing.Server, c.Server)
+	if c.Later != nothing.Later || c.Store != nothing.Store || c.Snapshots != nothing.Snapshots {
+		t.Errorf("%s does something: %+v, want %+v", key, c, nothing)
+	}
+}
+
+// seen are the keys whose effect is not seen in what is read, with the tests that see it.
+func seen() map[string]string {
+	return map[string]string{
+		"use_env_allowed_urls": "TestAllowedByVariable", "enable_envvars_config": "TestFilePrecedence",
+		"version": "TestSnapshotRoundTrip", "tsConfigFile": "TestSnapshotSecrets",
+	}
+}
+
 // torchserveVariable is the variable of the environment that TorchServe reads for a key.
 func torchserveVariable(key string) string {
 	switch key {
@@ -206,13 +239,18 @@ func TestFileKeys(t *testing.T) {
 	}
 	all := effects()
 	for _, v := range c.Values {
-		if _, ok := all[v.Key]; !ok && !slices.Contains([]string{"port_offset", "threads", "max_queue_delay", "pprof", "drain", "key_file", "token_failure_status", "client_ca_file"}, v.Key) {
+		if _, ok := all[v.Key]; !ok && !slices.Contains([]string{"port_offset", "threads", "max_queue_delay", "pprof", "drain", "config_snapshots", "key_file", "token_failure_status", "client_ca_file"}, v.Key) {
 			t.Errorf("nothing tests %s in a file", v.Key)
 		}
 		delete(all, v.Key)
 	}
 	for key := range all {
 		t.Errorf("there is no setting %s", key)
+	}
+	for key, e := range effects() {
+		if (e.check == nil) != (e.why != "" || seen()[key] != "") || (e.state == config.Nothing) != (e.why != "") {
+			t.Errorf("%s: want either an effect that is seen, or why there is none", key)
+		}
 	}
 }
 
@@ -434,33 +472,5 @@ func TestModelsRefused(t *testing.T) {
 		if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %v that says %q", text, err, fault.Invalid, want)
 		}
-	}
-}
-
-// TestSnapshot serves the models of a snapshot of TorchServe's, and not those of load_models.
-func TestSnapshot(t *testing.T) {
-	t.Parallel()
-	c, err := fromFile(t, `
-#Saving snapshot
-load_models=ALL
-model_store=store
-model_snapshot={\n  "name"\: "20200101000000000-startup.cfg",\n  "modelCount"\: 2,\n  "created"\: 1577836800000,\n  "models"\: {\n \
-    "b"\: {"2.0"\: {"defaultVersion"\: true, "marName"\: "b2.mar", "minWorkers"\: 1, "maxWorkers"\: 1, "batchSize"\: 1}, \
-           "1.0"\: {"defaultVersion"\: false, "marName"\: "b1.mar"}},\n "a"\: {"1.0"\: {"marName"\: "a.mar", "batchSize"\: 8}}}}
-`, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]server.Startup{{Name: "a", Location: "a.mar"}, {Name: "b", Location: "b1.mar"}, {Name: "b", Location: "b2.mar"}}, c.Server.Models); diff != "" || c.Server.All {
-		t.Errorf("all %v, models (-want +got):\n%s", c.Server.All, diff)
-	}
-	if diff := cmp.Diff([]model.Ref{{Name: "b", Version: "2.0"}}, c.Server.Defaults); diff != "" {
-		t.Errorf("default versions (-want +got):\n%s", diff)
-	}
-	if got := c.Server.Settings[model.Ref{Name: "a", Version: "1.0"}].BatchSize; got != 8 {
-		t.Errorf("batch size %d, want 8", got)
-	}
-	if _, err := fromFile(t, `model_snapshot={"models": {"a": {"1.0": {}}}}`, nil); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "a/1.0 has no marName") {
-		t.Errorf("without a file: %v, want %v", err, fault.Invalid)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/nearest"
-	"github.com/tsgo/tsgo/pkg/server"
 )
 
 // table is what TorchServe's JSON says of models: by name, version and key.
@@ -30,28 +29,6 @@ func perModel(c *Config, value string) error {
 		return fmt.Errorf(`%w: %w: want {"NAME": {"VERSION": {"batchSize": 4}}}`, fault.Invalid, err)
 	}
 	return c.tune(all)
-}
-
-// snapshot reads the setting model_snapshot: what was served, and from which files.
-func snapshot(c *Config, value string) error {
-	if value == "" {
-		return nil
-	}
-	var all struct{ Models table }
-	if err := json.Unmarshal([]byte(value), &all); err != nil {
-		return fmt.Errorf(`%w: %w: want {"models": {"NAME": {"VERSION": {"marName": "FILE"}}}}`, fault.Invalid, err)
-	}
-	c.Server.All, c.Server.Models = false, nil
-	for _, name := range slices.Sorted(maps.Keys(all.Models)) {
-		for _, version := range slices.Sorted(maps.Keys(all.Models[name])) {
-			var file string
-			if err := json.Unmarshal(all.Models[name][version]["marName"], &file); err != nil || file == "" {
-				return fmt.Errorf("%w: %s/%s has no marName, the file in the model store", fault.Invalid, name, version)
-			}
-			c.Server.Models = append(c.Server.Models, server.Startup{Name: name, Location: file})
-		}
-	}
-	return c.tune(all.Models)
 }
 
 // tune takes over what is said of each version. It returns [fault.Invalid] with all that is wrong.

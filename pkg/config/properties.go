@@ -13,8 +13,8 @@ import (
 	"github.com/tsgo/tsgo/pkg/fault"
 )
 
-// maxFile is how many bytes a file of settings may have: far more than anyone writes.
-const maxFile = 1 << 20
+// maxFile is how many bytes a file of settings may have: far more than anyone writes, and a snapshot of ten thousands of models.
+const maxFile = 16 << 20
 
 // File is a file of settings in Java's properties syntax, TorchServe's config.properties.
 type File struct {

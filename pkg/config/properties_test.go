@@ -83,7 +83,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%v, file (-want +got):\n%s", err, diff)
 	}
 	for path, want := range map[string]error{
-		filepath.Join(dir, "none"): fault.NotFound, dir: fault.Invalid, write("b", strings.Repeat("#\n", 1<<20)): fault.TooLarge,
+		filepath.Join(dir, "none"): fault.NotFound, dir: fault.Invalid, write("b", strings.Repeat("#\n", 16<<20)): fault.TooLarge,
 	} {
 		if _, err := config.Load(path); !errors.Is(err, want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want %v", path, err, want)

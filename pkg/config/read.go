@@ -15,8 +15,12 @@ type Config struct {
 	Server server.Options
 	Store  Place // of the models; zero: nobody says
 	Later  Later
-	Values []Value  // each setting with where it comes from, and then what is in the file and no setting
-	Notes  []string // what was said and does not count, a line each
+	// Snapshots says that what is served is kept, and that what was served before is restored where no file is named.
+	Snapshots bool
+	Values    []Value  // each setting with where it comes from, and then what is in the file and no setting
+	Notes     []string // what was said and does not count, a line each
+
+	base string // the file that the settings were first read from; "": there is none
 }
 
 // Place is a directory, and where it was said.
@@ -27,6 +31,8 @@ type Sources struct {
 	Flag func(name string) (value string, given bool)
 	Env  func(name string) string // empty: not set
 	File *File
+	// Base is the file that a snapshot, which File is, was made from; nil: none is known. What is secret is read there.
+	Base *File
 	// TorchServe says that the command line is TorchServe's. Then, as with a file, no model is served that is not named.
 	TorchServe bool
 }
@@ -50,7 +56,10 @@ type Value struct {
 	State      State
 	What       string // it does, or why it does nothing, or what is wrong with it
 
-	err error
+	err    error
+	inFile bool   // it is from Sources.File
+	raw    string // as that has it, its variables not resolved
+	secret bool
 }
 
 // Given tells whether anyone said it.
@@ -69,7 +78,7 @@ func Read(s Sources) (*Config, error) {
 	if s.Env == nil {
 		s.Env = func(string) string { return "" }
 	}
-	c := &Config{}
+	c := &Config{Snapshots: s.File != nil || s.TorchServe, base: s.File.origin()}
 	lines, keys := s.File.index()
 	from := sources{s, lines}
 	var failed []error
@@ -81,7 +90,43 @@ func Read(s Sources) (*Config, error) {
 		}
 	}
 	c.Values = append(c.Values, from.strange(keys)...)
+	c.tellUnloaded()
 	return c, errors.Join(failed...)
+}
+
+// tellUnloaded notes that a snapshot stands in the place of models that somebody named.
+func (c *Config) tellUnloaded() {
+	var named, from Value
+	for _, v := range c.Values {
+		switch v.Key {
+		case "load_models":
+			named = v
+		case kept:
+			from = v
+		}
+	}
+	if c.Server.Restore != nil && named.Given() && !named.inFile {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s %s does not count: %s of %s says what is served", named.Origin, named.Value, kept, from.Origin))
+	}
+}
+
+// Base returns the name of the file that the settings of a snapshot were first read from; "": it says none, or this is no
+// snapshot.
+func (f *File) Base() string {
+	lines, _ := f.index()
+	p, _ := sources{lines: lines}.says(base)
+	return strings.TrimSpace(p.Value)
+}
+
+// origin returns the name of the file that the settings of this one were first read from.
+func (f *File) origin() string {
+	if f == nil {
+		return ""
+	}
+	if lines, _ := f.index(); f.Base() != "" || len(lines[kept]) > 0 {
+		return f.Base()
+	}
+	return f.Name
 }
 
 // sources are Sources with the lines of the file, by key.
@@ -99,9 +144,15 @@ func (s sources) says(key string) (p Property, ok bool) {
 	return p, false
 }
 
+// secret returns what the file says that a snapshot was made from.
+func (s sources) secret(key string) (p Property, ok bool) {
+	lines, _ := s.Base.index()
+	return sources{lines: lines}.says(key)
+}
+
 // read takes one setting out of the sources.
 func (c *Config) read(setting Setting, s sources) Value {
-	v := Value{Key: setting.Key, Value: setting.Default, Origin: byDefault, State: setting.state, What: setting.Help}
+	v := Value{Key: setting.Key, Value: setting.Default, Origin: byDefault, State: setting.state, What: setting.Help, secret: setting.secret}
 	if setting.Key == "load_models" && (s.File != nil || s.TorchServe) {
 		v.Value = "none"
 	}
@@ -110,7 +161,11 @@ func (c *Config) read(setting Setting, s sources) Value {
 		for _, other := range s.lines[p.Key][:len(s.lines[p.Key])-1] {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s of %s does not count: it comes again on line %d", p.Key, s.File.at(other), p.Line))
 		}
+		v.inFile, v.raw = true, v.Value
 		v.Value, v.err = expand(v.Value, s.Env)
+	} else if p, ok := s.secret(setting.Key); ok && setting.secret {
+		v.Origin = s.Base.at(p)
+		v.Value, v.err = expand(strings.TrimSpace(p.Value), s.Env)
 	}
 	c.override(&v, setting, s)
 	if v.err == nil && setting.set != nil && (v.Given() || v.Value != "") {
@@ -131,11 +186,11 @@ func (c *Config) read(setting Setting, s sources) Value {
 // override lets what counts more than the file have its say.
 func (c *Config) override(v *Value, setting Setting, s sources) {
 	if setting.env != "" && s.Env(setting.env) != "" {
-		v.Value, v.Origin, v.err = s.Env(setting.env), setting.env, nil
+		v.say(s.Env(setting.env), setting.env)
 	}
 	if setting.flag != "" {
 		if value, given := s.Flag(setting.flag); given {
-			v.Value, v.Origin, v.err = value, "--"+setting.flag, nil
+			v.say(value, "--"+setting.flag)
 		}
 	}
 	if setting.torchserve == "" || s.Env(setting.torchserve) == "" {
@@ -147,7 +202,12 @@ func (c *Config) override(v *Value, setting Setting, s sources) {
 			return
 		}
 	}
-	v.Value, v.Origin, v.err = s.Env(setting.torchserve), setting.torchserve, nil
+	v.say(s.Env(setting.torchserve), setting.torchserve)
+}
+
+// say gives a value from elsewhere than a file.
+func (v *Value) say(value, origin string) {
+	v.Value, v.Origin, v.err, v.inFile, v.raw = value, origin, nil, false, ""
 }
 
 // gates are the keys that have to be true in the file for TorchServe's variable to count.

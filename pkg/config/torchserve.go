@@ -60,7 +60,8 @@ func acted() []Setting {
 		flagged(store, "model-store"),
 		inFile(Used, "disable_system_metrics", "false", "whether the host's load is left out of the metrics", boolean(func(c *Config) *bool { return &c.Server.NoSystemMetrics })),
 		only(inFile(Used, "models", "", "what a model has, by name and version, where its manifest says nothing", perModel)),
-		only(inFile(Used, "model_snapshot", "", "the models of a snapshot, which are served in place of load_models", snapshot)),
+		only(inFile(Used, kept, "", "the models of a snapshot, which are served in place of load_models", restored)),
+		only(inFile(Used, base, "", "in a snapshot, the file that its passwords are read from", nil)),
 	}
 }
 
@@ -143,6 +144,8 @@ func process() []Setting {
 		only(nothing("use_native_io", netty)),
 		only(nothing("io_ratio", netty)),
 		only(nothing("vmargs", "there is no Java virtual machine; GOMAXPROCS and GOMEMLIMIT limit a Go process")),
+		only(nothing("snapshot_store", "snapshots are files beside the log; there are no plug-ins to keep them elsewhere")),
+		only(inFile(Used, "version", "", "in a snapshot, which release wrote it", nil)),
 		flagged(only(nothing("plugins_path", "there are no Java plug-ins")), "plugins-path"),
 		nothing("model_server_home", "tsgo is one file, wherever it lies"),
 		flagged(nothing("workflow_store", "workflows are not served; a client asks one model after the other"), "workflow-store"),

@@ -10,6 +10,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/explain"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/onnx/zoo"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
@@ -61,25 +62,25 @@ func floatBytes(t *testing.T, path string, in tensor.Named) float64 {
 // attending returns a network of texts that puts a token in front, and whose heads attend to each other: its largest tensors
 // grow with the square of the length.
 func attending() *onnx.Graph {
-	m := newMaker(1, -1)
-	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
-	m.g.Inputs[0].Shape[1].Name = "tokens"
+	m := zoo.New(1, -1)
+	m.Graph.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	m.Graph.Inputs[0].Shape[1].Name = "tokens"
 	const heads, size = 5, 2
-	x := m.node("Gather", nil, m.weights(0, 1, 32, heads*size), "x")
-	first := m.node("Slice", nil, x, m.ints(0), m.ints(1), m.ints(1))
-	x = m.node("Concat", attrs{"axis": onnx.Int(1)}, first, x)
+	x := m.Node("Gather", nil, m.Weights(0, 1, 32, heads*size), "x")
+	first := m.Node("Slice", nil, x, m.Ints(0), m.Ints(1), m.Ints(1))
+	x = m.Node("Concat", attrs{"axis": onnx.Int(1)}, first, x)
 	part := func() string {
-		return m.node("Transpose", attrs{"perm": onnx.Ints(0, 2, 1, 3)}, m.node("Reshape", nil, m.linear(x, heads*size, heads*size), m.ints(0, -1, heads, size)))
+		return m.Node("Transpose", attrs{"perm": onnx.Ints(0, 2, 1, 3)}, m.Node("Reshape", nil, m.Linear(x, heads*size, heads*size), m.Ints(0, -1, heads, size)))
 	}
-	keys := m.node("Transpose", attrs{"perm": onnx.Ints(0, 1, 3, 2)}, part())
-	weights := m.node("Softmax", nil, m.node("MatMul", nil, part(), keys))
-	mixed := m.node("Transpose", attrs{"perm": onnx.Ints(0, 2, 1, 3)}, m.node("MatMul", nil, weights, part()))
-	y := m.node("Reshape", nil, mixed, m.ints(0, -1, heads*size))
-	merged := m.node("Tanh", nil, m.node("Reshape", nil, y, m.ints(-1, heads*size)))            // rows and tokens on one axis
-	together := m.node("Exp", nil, m.node("Reshape", nil, weights, m.ints(0, -1)))              // squares on one axis
-	sum := m.node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(1)}, together) // of each row
-	y = m.node("Add", nil, m.node("Reshape", nil, merged, m.node("Shape", nil, y)), m.node("Unsqueeze", nil, sum, m.ints(1)))
-	return m.done(m.linear(m.node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, y), heads*size, 2), 2)
+	keys := m.Node("Transpose", attrs{"perm": onnx.Ints(0, 1, 3, 2)}, part())
+	weights := m.Node("Softmax", nil, m.Node("MatMul", nil, part(), keys))
+	mixed := m.Node("Transpose", attrs{"perm": onnx.Ints(0, 2, 1, 3)}, m.Node("MatMul", nil, weights, part()))
+	y := m.Node("Reshape", nil, mixed, m.Ints(0, -1, heads*size))
+	merged := m.Node("Tanh", nil, m.Node("Reshape", nil, y, m.Ints(-1, heads*size)))            // rows and tokens on one axis
+	together := m.Node("Exp", nil, m.Node("Reshape", nil, weights, m.Ints(0, -1)))              // squares on one axis
+	sum := m.Node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(1)}, together) // of each row
+	y = m.Node("Add", nil, m.Node("Reshape", nil, merged, m.Node("Shape", nil, y)), m.Node("Unsqueeze", nil, sum, m.Ints(1)))
+	return m.Done(m.Linear(m.Node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, y), heads*size, 2), 2)
 }
 
 // TestRowBytesFollowTheLength compares what a row is said to take with what two rows take more than one, for texts as short

@@ -297,13 +297,13 @@ func TestTextsOfAnyLengthHaveScoresOfTheirLength(t *testing.T) {
 // seventh returns a network whose scores depend on the length of a text in a way that the lengths which shapes are learned
 // from do not show.
 func seventh() *onnx.Graph {
-	m := newMaker(1, -1)
-	m.g.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
-	m.g.Inputs[0].Shape[1].Name = "tokens"
-	rest := m.node("Mod", nil, m.node("Gather", nil, m.node("Shape", nil, "x"), m.ints(1)), m.ints(5))
-	x := m.node("Tanh", nil, m.node("Gather", nil, m.weights(0, 1, 32, 4), "x"))
-	mean := m.node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, x)
-	return m.done(m.node("Mul", nil, m.linear(mean, 4, 2), m.node("Cast", attrs{"to": onnx.Int(1)}, rest)), 2)
+	m := zoo.New(1, -1)
+	m.Graph.Inputs[0].Type = onnx.TypeOf(tensor.Int64)
+	m.Graph.Inputs[0].Shape[1].Name = "tokens"
+	rest := m.Node("Mod", nil, m.Node("Gather", nil, m.Node("Shape", nil, "x"), m.Ints(1)), m.Ints(5))
+	x := m.Node("Tanh", nil, m.Node("Gather", nil, m.Weights(0, 1, 32, 4), "x"))
+	mean := m.Node("ReduceMean", attrs{"axes": onnx.Ints(1), "keepdims": onnx.Int(0)}, x)
+	return m.Done(m.Node("Mul", nil, m.Linear(mean, 4, 2), m.Node("Cast", attrs{"to": onnx.Int(1)}, rest)), 2)
 }
 
 // TestTheGradientOfAnotherNetworkIsRefused explains a text of a length for which the derived graph computes something else

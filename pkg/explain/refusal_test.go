@@ -108,8 +108,8 @@ func TestRefusals(t *testing.T) {
 func TestStraightThrough(t *testing.T) {
 	t.Parallel()
 	plain := func() *onnx.Graph { // what the others are without the rounding
-		m := newMaker(1, 4)
-		return m.done(m.dense(m.node("Identity", nil, "x"), 4, 2), 2)
+		m := zoo.New(1, 4)
+		return m.Done(m.Dense(m.Node("Identity", nil, "x"), 4, 2), 2)
 	}
 	for _, c := range []struct {
 		name   string

@@ -35,6 +35,7 @@ type Manager interface {
 // default, except where said otherwise.
 type Registration struct {
 	URL                             string // a name in the model store, a path, or a URL
+	Archive                         string // the archive's path, where the server knows it already; "": the URL leads there. Callers cannot say it
 	Name, Version, Handler, Runtime string
 	BatchSize                       int
 	MaxBatchDelay                   time.Duration

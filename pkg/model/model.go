@@ -110,6 +110,7 @@ type Job interface{ Request() *Request }
 type About struct {
 	Inputs, Outputs []Value // the network's, in its order
 	Memory          int64   // bytes that it takes at least
+	Source          string  // the path of its archive; not told to callers
 }
 
 // Value is one input or output of a network.

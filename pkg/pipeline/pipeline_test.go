@@ -371,7 +371,7 @@ func TestAbout(t *testing.T) {
 	about := load(t, sig, sums).About()
 	want := model.About{
 		Inputs:  []model.Value{{Name: "x", DType: tensor.Float32, Shape: []int64{-1, features}}, {Name: "sequence", Shape: []int64{}}},
-		Outputs: []model.Value{{Name: "y", DType: tensor.Float32, Shape: []int64{-1, 2}}}, Memory: about.Memory,
+		Outputs: []model.Value{{Name: "y", DType: tensor.Float32, Shape: []int64{-1, 2}}}, Memory: about.Memory, Source: about.Source,
 	}
 	if diff := cmp.Diff(want, about); diff != "" || about.Memory <= 0 {
 		t.Errorf("about, with %d bytes (-want +got):\n%s", about.Memory, diff)

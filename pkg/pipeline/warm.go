@@ -139,7 +139,7 @@ func smallest(dims []engine.Dim) []int64 {
 // explanations have asked for come on top.
 func (p *Pipeline) About() model.About {
 	s := p.Signature()
-	return model.About{Inputs: valuesOf(s.Inputs), Outputs: valuesOf(s.Outputs), Memory: p.source.Size + p.network.Memory()}
+	return model.About{Inputs: valuesOf(s.Inputs), Outputs: valuesOf(s.Outputs), Memory: p.source.Size + p.network.Memory(), Source: p.source.Source}
 }
 
 func valuesOf(all []engine.Value) []model.Value {

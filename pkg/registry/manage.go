@@ -23,6 +23,7 @@ func (m *Models) Unregister(ctx context.Context, ref model.Ref) error {
 		end()
 		return err
 	}
+	m.opts.Changed()
 	m.opts.Log.Info("model unregistered", "model", v.ref.Name, "version", v.ref.Version)
 	err = m.drain(ctx, end, func(limit context.Context) error { return m.retire(limit, v) })
 	if err != nil {
@@ -113,6 +114,7 @@ func (m *Models) Scale(ctx context.Context, ref model.Ref, s model.Scale) (model
 		end()
 		return model.Outcome{}, err
 	}
+	m.opts.Changed()
 	m.opts.Log.Info("model scaled", "model", v.ref.Name, "version", v.ref.Version, "workers", workers)
 	out := model.Outcome{Ref: v.ref, Workers: workers, Pending: s.Async}
 	switch {
@@ -148,16 +150,24 @@ func (m *Models) SetDefault(_ context.Context, ref model.Ref) error {
 	if ref.Version == "" {
 		return fmt.Errorf("%w: set the default version of model %q: say which", fault.Invalid, ref.Name)
 	}
+	if err := m.prefer(ref); err != nil {
+		return err
+	}
+	m.opts.Changed()
+	m.opts.Log.Info("default version set", "model", ref.Name, "version", ref.Version)
+	return nil
+}
+
+// prefer makes a version its name's default one.
+func (m *Models) prefer(ref model.Ref) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.table.Load()
 	v, err := now.find(ref)
-	if err != nil {
-		return err
+	if err == nil {
+		m.table.Store(now.preferring(v))
 	}
-	m.table.Store(now.preferring(v))
-	m.opts.Log.Info("default version set", "model", ref.Name, "version", ref.Version)
-	return nil
+	return err
 }
 
 // Describe implements [model.Manager]. All versions come in their order. What a model tells of itself is asked of it as a

@@ -87,6 +87,7 @@ func (m *Models) register(ctx context.Context, r model.Registration, known func(
 	if err := m.publish(v); err != nil {
 		return model.Outcome{}, errors.Join(err, m.retire(ctx, v))
 	}
+	m.opts.Changed()
 	m.opts.Log.Info("model registered", "model", v.ref.Name, "version", v.ref.Version, "workers", len(status.Workers),
 		"duration", v.load)
 	return model.Outcome{Ref: v.ref, Workers: len(status.Workers)}, nil

@@ -12,7 +12,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,6 +66,7 @@ type Options struct {
 	Drain          time.Duration // the requests of a model that goes have so long to end; 0: no limit
 	Prepare        int           // requests that are prepared at once, over all models; 0: one a processor
 
+	Changed func()                // called after each change of what Served returns, while nothing is held; it does not wait. nil: nobody asks
 	Compare func(a, b string) int // orders versions; nil: as texts
 	Metrics *metric.Set           // nil: nothing is counted
 	Log     *slog.Logger          // nil: nothing is logged
@@ -72,6 +75,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.StartupWorkers = cmp.Or(o.StartupWorkers, 1)
 	o.Prepare = cmp.Or(o.Prepare, runtime.GOMAXPROCS(0))
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
 	if o.Compare == nil {
 		o.Compare = strings.Compare
 	}
@@ -148,6 +154,27 @@ func (m *Models) About(ref model.Ref) (about model.About, found bool) {
 		return model.About{}, false
 	}
 	return v.about, true
+}
+
+// Served is a version that is served.
+type Served struct {
+	Asked  model.Registration // what it was registered with
+	Source string             // the path of its archive
+	Status model.Status
+}
+
+// Served returns every version that is served at one moment, sorted by name and version; none after Close.
+func (m *Models) Served() []Served {
+	now := m.table.Load()
+	var all []Served
+	for _, name := range now.names {
+		vs := now.models[name]
+		for _, version := range slices.SortedFunc(maps.Keys(vs.all), m.opts.Compare) {
+			v := vs.all[version]
+			all = append(all, Served{Asked: v.asked, Source: v.about.Source, Status: vs.status(v)})
+		}
+	}
+	return all
 }
 
 // Only returns the one model that is served, if there is one and no other.

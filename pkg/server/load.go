@@ -29,6 +29,7 @@ func (s *Server) registryOptions() registry.Options {
 		Startup:        s.opts.StartupTimeout,
 		Drain:          s.opts.UnregisterTimeout,
 		Prepare:        s.opts.Cores,
+		Changed:        s.changed,
 		Compare:        store.CompareVersions,
 		Metrics:        s.metrics,
 		Log:            s.log,
@@ -37,7 +38,10 @@ func (s *Server) registryOptions() registry.Options {
 
 // load is how a registration becomes a model that answers: found, opened, loaded and warmed.
 func (s *Server) load(ctx context.Context, r model.Registration, found registry.Found) (registry.Runner, error) {
-	path, err := s.locate(ctx, r)
+	path, err := r.Archive, error(nil)
+	if path == "" {
+		path, err = s.locate(ctx, r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +126,10 @@ func (o Options) fill(m *archive.Manifest, atStartup bool) {
 
 // loadModels registers what is served from the start. What does not load is logged, and is no reason not to start.
 func (s *Server) loadModels(ctx context.Context) {
+	if s.opts.Restore != nil {
+		s.restore(ctx, s.opts.Restore)
+		return
+	}
 	models := s.opts.Models
 	if s.opts.All {
 		entries, broken := s.opts.Store.List()

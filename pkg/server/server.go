@@ -26,6 +26,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/metric"
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/registry"
+	"github.com/tsgo/tsgo/pkg/snapshot"
 	"github.com/tsgo/tsgo/pkg/store"
 )
 
@@ -44,6 +45,7 @@ type Options struct {
 	Store    *store.Store
 	All      bool      // serve the whole store from the start
 	Models   []Startup // or these
+	Restore  []Kept    // or what a snapshot says was served; nil: there is none
 	Open     engine.Opener
 	Handlers map[string]handler.Factory
 	Handler  string                       // of a model that names none; "": it is guessed
@@ -72,6 +74,8 @@ type Options struct {
 	NoSystemMetrics bool // leave the host's load out of the metrics
 	AllowedURLs     []*regexp.Regexp
 	Params          []string // the names of the parameters that handlers take, for the inference API
+
+	Snapshots Snapshots // of what is served
 
 	Keys Keys                // of the callers
 	TLS  certificate.Options // of the addresses with TLS; Hosts and Log are filled in
@@ -125,6 +129,9 @@ type Server struct {
 	gate    *engine.Gate
 	loaded  []Loaded
 
+	snapshots atomic.Pointer[snapshot.Keeper] // nil: none are written, or not yet
+	missing   []Kept                          // what could not be restored; since Start, the snapshots' goroutine's own
+
 	keys        *auth.Keys          // nil: callers need none
 	certificate *certificate.Source // nil: nothing speaks TLS
 	modelAPI    bool
@@ -171,7 +178,7 @@ func New(ctx context.Context, opts Options) (s *Server, err error) {
 func (s *Server) build(ctx context.Context) error {
 	s.metrics = metric.New(metric.Options{Version: s.opts.Version, NoSystem: s.opts.NoSystemMetrics})
 	s.models = registry.New(s.registryOptions())
-	s.undo = append(s.undo, s.models.Close)
+	s.undo = append(s.undo, s.models.Close, s.keepLast)
 	return s.bind(ctx)
 }
 
@@ -180,6 +187,7 @@ func (s *Server) Start() {
 	for _, l := range s.listeners {
 		l.start()
 	}
+	s.keep()
 	s.log.Info("started", "inference", s.addrs.Inference, "management", s.addrs.Management, "metrics", s.addrs.Metrics,
 		"grpc_inference", s.addrs.GRPCInference, "grpc_management", s.addrs.GRPCManagement)
 	if s.opts.Started != nil {

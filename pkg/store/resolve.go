@@ -182,19 +182,9 @@ func (s *Store) candidates(location string) []string {
 // holds tells whether an absolute path leads below one of the directories, by its words alone: no link of its own is
 // followed. What is hidden does not count.
 func (s *Store) holds(path string) bool {
-	for _, dir := range s.dirs {
-		root, err := filepath.Abs(dir.Path)
-		if err != nil {
-			continue
-		}
-		if below(root, path) {
-			return true
-		}
-		if actual, err := filepath.EvalSymlinks(root); err == nil && below(actual, path) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.dirs, func(dir Dir) bool {
+		return slices.ContainsFunc(dir.roots(), func(root string) bool { return below(root, path) })
+	})
 }
 
 func below(root, path string) bool {
@@ -240,6 +230,19 @@ func malformed(location string, from Sources, err error) error {
 		return fmt.Errorf("%w: a malformed URL: %w: %w", fault.NoModel, err, ErrNotAllowed)
 	}
 	return fmt.Errorf("%w: a malformed URL: %w", fault.Download, err)
+}
+
+// Label returns a location as it may be shown and kept: a URL without credentials and query, which may be secret, and what is
+// no URL as it is. A URL that cannot be read is "".
+func Label(location string) string {
+	if !hasScheme.MatchString(location) {
+		return location
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		return ""
+	}
+	return label(u)
 }
 
 // label is a URL as it may be shown: without credentials and query.

@@ -142,12 +142,66 @@ func (s *Store) Looked() string {
 	return strings.Join(looked, "; ")
 }
 
+// Inside returns the path of a model as it is below the first directory that has one there, with slashes, and whether it is in
+// the store at all: [Store.At] leads back.
+func (s *Store) Inside(path string) (name string, ok bool) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", false
+	}
+	for _, dir := range s.dirs {
+		for _, root := range dir.roots() {
+			if !below(root, path) {
+				continue
+			}
+			if name, err = filepath.Rel(root, path); err != nil {
+				continue
+			}
+			name = filepath.ToSlash(name)
+			at, err := s.At(name)
+			return name, err == nil && sameFile(at, path)
+		}
+	}
+	return "", false
+}
+
+// At returns the path of the model that lies at a path below one of the directories, the first that has one. It returns
+// [fault.NoModel] with [ErrNothing] in the chain where none has.
+func (s *Store) At(name string) (path string, err error) {
+	if local := filepath.FromSlash(name); filepath.IsLocal(local) {
+		for _, dir := range s.dirs {
+			if at := filepath.Join(dir.Path, local); likeModel(at) {
+				return at, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s: %w: %w (looked in %s)", name, fault.NoModel, ErrNothing, s.Looked())
+}
+
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	other, wrong := os.Stat(b)
+	return err == nil && wrong == nil && os.SameFile(one, other)
+}
+
 // String returns the path and where it was said.
 func (d Dir) String() string {
 	if d.Origin == "" {
 		return d.Path
 	}
 	return fmt.Sprintf("%s (%s)", d.Path, d.Origin)
+}
+
+// roots returns the directory's absolute path, as it is said and with links followed.
+func (d Dir) roots() []string {
+	root, err := filepath.Abs(d.Path)
+	if err != nil {
+		return nil
+	}
+	if actual, err := filepath.EvalSymlinks(root); err == nil {
+		return []string{root, actual}
+	}
+	return []string{root}
 }
 
 // check returns an error where there is no such directory, or it cannot be read.
