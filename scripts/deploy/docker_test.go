@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path"
@@ -98,25 +99,41 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// TestDockerfileEnv has tsgo read the image's variables: each is a setting, with a value that can be used.
-func TestDockerfileEnv(t *testing.T) {
+// TestDockerfileConfig has tsgo read the image's config file: each line is a setting, with a value that can be used.
+func TestDockerfileConfig(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command(program(t), "config", "check", "-o", "table")
-	cmd.Dir = t.TempDir()
-	cmd.Env = []string{"HOME=" + cmd.Dir}
-	for _, variable := range one[*instructions.EnvCommand](t, stages(t)[1]).Env {
-		cmd.Env = append(cmd.Env, variable.Key+"="+variable.Value)
+	env := one[*instructions.EnvCommand](t, stages(t)[1]).Env
+	if len(env) != 1 || env[0].Key != "TS_CONFIG_FILE" || env[0].Value != "/etc/tsgo/config.properties" {
+		t.Fatalf("ENV %v, want the config file alone: variables would count more than a file that takes its place", env)
 	}
-	out, err := cmd.CombinedOutput()
+	settings := checkConfig(t, read(t, "config.properties"))
+	if settings["inference_address"] != "http://0.0.0.0:8080" || settings["model_store"] != "/models" {
+		t.Errorf("settings %v, want all addresses and the store at /models", settings)
+	}
+}
+
+// checkConfig has 'tsgo config check' look at a config.properties, and returns what each setting has.
+func checkConfig(t *testing.T, config []byte) map[string]string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "config.properties")
+	if err := os.WriteFile(name, config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(program(t), "config", "check", name, "-o", "json").Output()
 	if err != nil {
-		t.Fatalf("tsgo config check: %v\n%s", err, out)
+		t.Fatalf("tsgo config check: %v\n%s\n%s", err, out, config)
 	}
-	for _, variable := range cmd.Env[1:] {
-		name, value, _ := strings.Cut(variable, "=")
-		if !regexp.MustCompile(`(?m)` + regexp.QuoteMeta(value) + ` +(environment variable |\$)?` + name).Match(out) {
-			t.Errorf("%s=%s is not what a setting has:\n%s", name, value, out)
-		}
+	var all struct {
+		Settings []struct{ Key, Value, State string }
 	}
+	if err := json.Unmarshal(out, &all); err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]string{}
+	for _, s := range all.Settings {
+		settings[s.Key] = s.Value
+	}
+	return settings
 }
 
 // TestDockerfileBuild checks that the build gets what it copies and runs, with the compiler that go.mod asks for.

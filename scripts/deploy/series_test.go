@@ -70,14 +70,14 @@ func (s *selected) Warnings() annotations.Annotations { return nil }
 
 var language = parser.NewParser(parser.Options{})
 
-var engine = promql.NewEngine(promql.EngineOpts{
+var queries = promql.NewEngine(promql.EngineOpts{
 	MaxSamples: 1e6, Timeout: time.Minute, LookbackDelta: 5 * time.Minute, EnableAtModifier: true, EnableNegativeOffset: true, Parser: language,
 })
 
 // eval evaluates an expression at the end. What the engine warns of, as of a counter that is no counter, is a failure.
 func (s series) eval(t *testing.T, expr string) promql.Vector {
 	t.Helper()
-	query, err := engine.NewInstantQuery(t.Context(), s, nil, expr, time.UnixMilli(end.Milliseconds()))
+	query, err := queries.NewInstantQuery(t.Context(), s, nil, expr, time.UnixMilli(end.Milliseconds()))
 	if err != nil {
 		t.Fatalf("%s: %v", expr, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -37,6 +38,7 @@ var tsgo = sync.OnceValues(func() (string, error) {
 var temp string
 
 func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // Helm tells of each link that it follows
 	var err error
 	if temp, err = os.MkdirTemp("", "deploy-"); err != nil {
 		panic(err)
@@ -64,35 +66,48 @@ type pages struct{ before, after []byte }
 
 // measured starts a server once for all tests, and asks it.
 var measured = sync.OnceValues(func() (pages, error) {
-	path, err := tsgo()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	addresses, stop, err := serve(ctx, "serve", "--models", "mnist", "--model-store", filepath.Join(root, "models"), "--default-workers-per-model", "1")
 	if err != nil {
 		return pages{}, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "serve", "--models", "mnist", "--model-store", filepath.Join(root, "models"),
+	defer stop()
+	return ask(ctx, addresses)
+})
+
+// serve starts tsgo on free ports of this machine, and returns its addresses by API.
+func serve(ctx context.Context, args ...string) (addresses map[string]string, stop func(), err error) {
+	path, err := tsgo()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, path, append(args,
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
-		"--grpc-inference-address", "none", "--grpc-management-address", "none", "--default-workers-per-model", "1")
+		"--grpc-inference-address", "none", "--grpc-management-address", "none")...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
+	stop = func() {
+		cancel()
+		_ = cmd.Wait() // it is interrupted
+	}
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
-		return pages{}, err
+		cancel()
+		return nil, nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return pages{}, err
+	if addresses, err = started(out); err != nil {
+		stop()
+		return nil, nil, fmt.Errorf("%w: %s", err, log.String())
 	}
-	defer cmd.Wait() //nolint:errcheck // it is interrupted
-	defer cancel()
-	addresses, err := started(out)
-	if err != nil {
-		return pages{}, fmt.Errorf("%w: %s", err, log.String())
-	}
-	go io.Copy(io.Discard, out) //nolint:errcheck // it ends with the server
-	return ask(ctx, addresses)
-})
+	return addresses, stop, nil
+}
 
 // started reads the server's addresses, by API.
 func started(out io.Reader) (map[string]string, error) {
