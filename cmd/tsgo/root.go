@@ -47,7 +47,7 @@ With --server the same commands ask a running server.`,
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp)) //nolint:errcheck // the flag is there, two lines above
 	root.AddCommand(
 		newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newRegister(s, &g), newModels(s, &g), newMetrics(s, &g), newBench(s, &g),
-		newConfig(s, &g), newVersion(s, &g),
+		newPing(s, &g), newConfig(s, &g), newVersion(s, &g),
 	)
 	root.SetHelpCommand(newHelp())
 	listTopics(root)
