@@ -74,9 +74,16 @@ func (s *Inference) Predictions(ctx context.Context, req *inferencepb.Prediction
 	for _, name := range slices.Sorted(maps.Keys(req.GetInput())) {
 		inputs = append(inputs, model.Input{Name: name, Data: req.GetInput()[name]})
 	}
-	resp, err := ask(ctx, s.asker, inference.Question{Ref: ref, Inputs: inputs})
-	if err != nil {
+	if err := named(ref.Name); err != nil {
 		return nil, err
+	}
+	q := question{inference.Question{Ref: ref, Inputs: inputs}}
+	if err := q.of(ctx); err != nil {
+		return nil, err
+	}
+	resp, err := s.asker.Ask(ctx, q.Question)
+	if err != nil {
+		return nil, api.About(err, ref)
 	}
 	if err := s.asker.Fits(len(resp.Body)); err != nil {
 		return nil, err
@@ -108,22 +115,15 @@ const (
 	contentType = "tsgo-content-type" // of an answer that is bytes; content-type itself is gRPC's own
 )
 
-// ask asks a question in the mode that the call's metadata says.
-func ask(ctx context.Context, asker inference.Asker, q inference.Question) (*model.Response, error) {
-	if err := named(q.Ref.Name); err != nil {
-		return nil, err
-	}
+// question is what a call asks.
+type question struct{ inference.Question }
+
+// of takes over what the metadata of a call says: the mode, and what the handler may see.
+func (q *question) of(ctx context.Context) (err error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	var err error
-	if q.Mode, err = modeOf(md); err != nil {
-		return nil, err
-	}
 	q.Header = header(md)
-	resp, err := asker.Ask(ctx, q)
-	if err != nil {
-		return nil, api.About(err, q.Ref)
-	}
-	return resp, nil
+	q.Mode, err = modeOf(md)
+	return err
 }
 
 func modeOf(md metadata.MD) (model.Mode, error) {
