@@ -91,7 +91,7 @@ func (o *configOptions) check(path string) error {
 		return err
 	}
 	c, _ := config.Read(config.Sources{Env: o.env, File: file}) // what is wrong is in the values
-	told := checked{Notes: append(c.Notes, config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN")...)}
+	told := checked{Notes: append(c.Notes, config.Unknown(o.environ(), append(clientVariables(), "TSGO_ONNXRUNTIME")...)...)}
 	if file != nil {
 		told.File = file.Name
 	}

@@ -106,7 +106,7 @@ func (o *serveOptions) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, wrong := range config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN") {
+	for _, wrong := range config.Unknown(o.environ(), append(clientVariables(), "TSGO_ONNXRUNTIME")...) {
 		log.Warn(wrong)
 	}
 	file, err := configFile(o.streams, o.as.tsConfig)

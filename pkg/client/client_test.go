@@ -462,7 +462,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("Predict = %v, %v, want 42", resp, err)
 	}
 	_, err = connect(t, s.URL, client.Options{}).Predict(t.Context(), model.Ref{Name: "m"}, req)
-	if !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "--ca-cert") {
+	if !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "--cacert") {
 		t.Errorf("an unknown authority: %v, want %v with a way out", err, fault.Unavailable)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/client"
+	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/server"
 	"github.com/tsgo/tsgo/pkg/store"
@@ -204,6 +206,36 @@ func TestMutualTLS(t *testing.T) {
 			t.Errorf("%s: %v, want it to work: %t", test.name, err, test.works)
 		}
 	}
+	for _, test := range []struct {
+		name, cert, key string
+		kind            fault.Kind // 0: it works
+	}{{"good", callers, callersKey, 0}, {"none", "", "", fault.Unauthorized}, {"other", others, othersKey, fault.Unauthorized}} {
+		opts := client.Options{Server: byName(s.Addrs().Inference), CA: content(t, cert), Certificate: content(t, test.cert), Key: content(t, test.key)}
+		c, err := client.New(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Ping(t.Context()); test.kind == 0 && err != nil || test.kind != 0 && (!errors.Is(err, test.kind) || !strings.Contains(err.Error(), "--cert, --key")) {
+			t.Errorf("%s, of tsgo's own client: %v", test.name, err)
+		}
+		_ = c.Close()
+	}
+	if _, err := client.New(client.Options{Certificate: content(t, cert), Key: content(t, othersKey)}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("the key of another: %v, want %v", err, fault.Invalid)
+	}
+}
+
+// content reads a file; nothing where there is none.
+func content(t *testing.T, path string) []byte {
+	t.Helper()
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // TestTLSFails starts with files that are not there: nothing is left, and it says which.
