@@ -249,3 +249,20 @@ func TestTLSFails(t *testing.T) {
 		t.Errorf("%v, want it to name the file", err)
 	}
 }
+
+// TestCertificateForNothing warns once where a certificate is given and nothing speaks TLS.
+func TestCertificateForNothing(t *testing.T) {
+	t.Parallel()
+	cert, key := certify(t, "server")
+	for address, want := range map[string]int{"127.0.0.1:0": 1, "https://127.0.0.1:0": 0} {
+		var log journal
+		s := start(t, func(o *server.Options) {
+			o.Inference, o.Log = address, log.logger()
+			o.TLS = certificate.Options{Certificate: cert, Key: key}
+		})
+		stop(t, s)
+		if got := strings.Count(log.String(), "a certificate is configured and no address speaks TLS"); got != want {
+			t.Errorf("%s: told %d times, want %d: %s", address, got, want, log.String())
+		}
+	}
+}
