@@ -13,8 +13,7 @@ import (
 // Config is what the sources of settings say together.
 type Config struct {
 	Server server.Options
-	Store  Place // of the models; zero: nobody says
-	Later  Later
+	Store  Place    // of the models; zero: nobody says
 	Values []Value  // each setting with where it comes from, and then what is in the file and no setting
 	Notes  []string // what was said and does not count, a line each
 }
@@ -37,7 +36,6 @@ type State string
 // The states of a setting.
 const (
 	Used    State = "used"
-	Pending State = "not yet acted upon"
 	Nothing State = "no meaning here"
 	Strange State = "unknown"
 	Wrong   State = "wrong"

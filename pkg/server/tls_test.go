@@ -208,15 +208,15 @@ func TestMutualTLS(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name, cert, key string
-		kind            fault.Kind // 0: it works
-	}{{"good", callers, callersKey, 0}, {"none", "", "", fault.Unauthorized}, {"other", others, othersKey, fault.Unauthorized}} {
+		works           bool
+	}{{"good", callers, callersKey, true}, {"none", "", "", false}, {"other", others, othersKey, false}} {
 		opts := client.Options{Server: byName(s.Addrs().Inference), CA: content(t, cert), Certificate: content(t, test.cert), Key: content(t, test.key)}
 		c, err := client.New(opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Ping(t.Context()); test.kind == 0 && err != nil || test.kind != 0 && (!errors.Is(err, test.kind) || !strings.Contains(err.Error(), "--cert, --key")) {
-			t.Errorf("%s, of tsgo's own client: %v", test.name, err)
+		if err := c.Ping(t.Context()); (err == nil) != test.works {
+			t.Errorf("%s, of tsgo's own client: %v, want it to work: %t", test.name, err, test.works)
 		}
 		_ = c.Close()
 	}

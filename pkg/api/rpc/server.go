@@ -87,6 +87,9 @@ func NewServer(opts Options, services ...Service) *Server {
 	s := grpc.NewServer(settings...)
 	for _, service := range services {
 		service.Register(s)
+		if waits, ok := service.(interface{ until(stop <-chan struct{}) }); ok {
+			waits.until(ctx.Done())
+		}
 	}
 	healthpb.RegisterHealthServer(s, &health{ready: opts.Ready, known: s.GetServiceInfo, stopping: ctx.Done()})
 	reflection.Register(s)
