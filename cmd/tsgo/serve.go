@@ -194,7 +194,7 @@ func (o *serveOptions) serverLog() (*slog.Logger, error) {
 
 // paramNames are the names that a query or a form may carry for the handlers.
 func paramNames() []string {
-	names := []string{"top_k"}
+	names := builtin.Params()
 	for _, p := range explain.Table() {
 		names = append(names, p.Name)
 	}
