@@ -20,6 +20,8 @@ import (
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
+	"github.com/tsgo/tsgo/pkg/handler"
+	"github.com/tsgo/tsgo/pkg/handler/builtin"
 	"github.com/tsgo/tsgo/pkg/model"
 )
 
@@ -87,7 +89,8 @@ func (o *askOptions) about(args []string) {
 	}
 }
 
-// readParams adds the --param flags to the parameters.
+// readParams adds the --param flags to the parameters. A server takes what it does not know for nothing, so that it is
+// looked at here.
 func (o *askOptions) readParams() error {
 	for _, text := range o.named {
 		name, value, ok := strings.Cut(text, "=")
@@ -95,6 +98,9 @@ func (o *askOptions) readParams() error {
 			return fmt.Errorf("%w: --param %q, want name=value", fault.Invalid, text)
 		}
 		o.set(name, value)
+	}
+	if o.server != "" {
+		return handler.CheckParams(&model.Request{Params: o.params}, builtin.Params()...)
 	}
 	return nil
 }

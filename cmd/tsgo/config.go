@@ -95,7 +95,7 @@ func (o *configOptions) check(path string) error {
 	if c.Config == nil {
 		return err
 	} // else what is wrong is in the values
-	told := checked{Notes: slices.Concat(c.damaged, c.Notes, config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN"))}
+	told := checked{Notes: slices.Concat(c.damaged, c.Notes, config.Unknown(o.environ(), append(clientVariables(), "TSGO_ONNXRUNTIME")...))}
 	if c.file != nil {
 		told.File = c.file.Name
 	}

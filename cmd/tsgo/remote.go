@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,6 +19,8 @@ type remote struct {
 	server string
 	token  string
 	caCert string
+	cert   string
+	key    string
 }
 
 // serverFlags gives a command the flags of one that asks a server where one is named; without, it works in this process.
@@ -37,7 +40,9 @@ func (r *remote) mustServerFlags(s streams, cmd *cobra.Command) {
 func (r *remote) addFlags(cmd *cobra.Command, server, help string) {
 	cmd.Flags().StringVar(&r.server, "server", server, help)
 	cmd.Flags().StringVar(&r.token, "token", "", "key for the server (default: $TSGO_TOKEN, which other users of this machine do not see)")
-	cmd.Flags().StringVar(&r.caCert, "ca-cert", "", "PEM file with the certificate of the authority that the server's is signed by")
+	cmd.Flags().StringVar(&r.caCert, "cacert", "", "PEM file with the certificate of the authority that the server's is signed by (default: $TSGO_CACERT; the system's)")
+	cmd.Flags().StringVar(&r.cert, "cert", "", "PEM file with this caller's own certificate, for a server that asks for one (default: $TSGO_CERT)")
+	cmd.Flags().StringVar(&r.key, "key", "", "PEM file with the certificate's private key (default: $TSGO_KEY)")
 }
 
 // checkFlags refuses flags that have no meaning with a server.
@@ -50,18 +55,35 @@ func (r *remote) checkFlags(cmd *cobra.Command, local ...string) error {
 	return nil
 }
 
+// clientVariables are the variables of the environment that a client reads.
+func clientVariables() []string {
+	return []string{"TSGO_SERVER", "TSGO_TOKEN", "TSGO_CACERT", "TSGO_CERT", "TSGO_KEY"}
+}
+
 // connect returns the client of the server.
 func (r *remote) connect(s streams) (*client.Client, error) {
-	opts := client.Options{Server: r.server, Token: r.token}
-	if opts.Token == "" {
-		opts.Token = s.env("TSGO_TOKEN")
-	}
-	if r.caCert != "" {
-		data, err := os.ReadFile(r.caCert)
-		if err != nil {
-			return nil, fmt.Errorf("--ca-cert: %w", fileError(err))
+	opts := client.Options{Server: r.server, Token: cmp.Or(r.token, s.env("TSGO_TOKEN"))}
+	files := map[string]string{}
+	for _, file := range []struct {
+		flag, given, env string
+		to               *[]byte
+	}{
+		{"--cacert", r.caCert, "TSGO_CACERT", &opts.CA}, {"--cert", r.cert, "TSGO_CERT", &opts.Certificate}, {"--key", r.key, "TSGO_KEY", &opts.Key},
+	} {
+		path, origin := file.given, file.flag
+		if path == "" {
+			path, origin = s.env(file.env), file.env
 		}
-		opts.CA = data
+		if files[file.flag] = path; path == "" {
+			continue
+		}
+		var err error
+		if *file.to, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", origin, fileError(err))
+		}
+	}
+	if (files["--cert"] == "") != (files["--key"] == "") {
+		return nil, fmt.Errorf("%w: a certificate and its private key go together: give both --cert and --key", fault.Invalid)
 	}
 	return client.New(opts)
 }

@@ -110,12 +110,16 @@ func TestCACert(t *testing.T) {
 	if err := os.WriteFile(file, ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := tsgo(t, nil, "metrics", "--raw", "--server", s.URL, "--ca-cert", file)
+	status, out, errs := tsgo(t, nil, "metrics", "--raw", "--server", s.URL, "--cacert", file)
 	if status != 0 || out != metricsPage {
 		t.Errorf("exit status %d, stdout %q, stderr %q", status, out, errs)
 	}
+	status, out, errs = tsgo(t, map[string]string{"TSGO_CACERT": file}, "metrics", "--raw", "--server", s.URL)
+	if status != 0 || out != metricsPage {
+		t.Errorf("by a variable: exit status %d, stdout %q, stderr %q", status, out, errs)
+	}
 	status, _, errs = tsgo(t, nil, "metrics", "--server", s.URL)
-	if status != 5 || !strings.Contains(errs, "is not trusted") || !strings.Contains(errs, "--ca-cert") {
+	if status != 5 || !strings.Contains(errs, "is not trusted") || !strings.Contains(errs, "--cacert") {
 		t.Errorf("exit status %d, stderr %q; want 5 and the way out", status, errs)
 	}
 }

@@ -113,7 +113,7 @@ func (o *serveOptions) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, wrong := range config.Unknown(o.environ(), "TSGO_ONNXRUNTIME", "TSGO_SERVER", "TSGO_TOKEN") {
+	for _, wrong := range config.Unknown(o.environ(), append(clientVariables(), "TSGO_ONNXRUNTIME")...) {
 		log.Warn(wrong)
 	}
 	c, err := readSettings(o.streams, config.Sources{Flag: o.given, Env: o.env, TorchServe: o.as.start}, o.as.tsConfig)
@@ -215,7 +215,7 @@ func (o *serveOptions) serverLog() (*slog.Logger, error) {
 
 // paramNames are the names that a query or a form may carry for the handlers.
 func paramNames() []string {
-	names := []string{"top_k"}
+	names := builtin.Params()
 	for _, p := range explain.Table() {
 		names = append(names, p.Name)
 	}

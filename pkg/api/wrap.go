@@ -26,7 +26,7 @@ type Options struct {
 	Access  *slog.Logger      // one line a request; nil: none
 	Observe func(status int)  // told the status of every answer; nil: nobody looks
 	Header  map[string]string // added to every answer that does not set them itself: CORS; an empty value adds nothing
-	MaxBody int64             // bytes; 0: no limit
+	MaxBody int64             // bytes, as they come and as they are when they are no longer compressed; 0: no limit
 	Guard   *Guard            // who may ask; nil: everybody
 
 	Failure func(message string) any // how a failure stands in the body; nil: as in TorchServe's
@@ -90,6 +90,7 @@ func (h *wrapped) answer(w *recorder, r *http.Request) error {
 		}
 		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, h.MaxBody)
 	}
+	uncoded(r, h.MaxBody)
 	return call(h.next, w, r)
 }
 

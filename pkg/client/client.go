@@ -36,7 +36,9 @@ type Options struct {
 	Token string
 	// CA are the certificates, as PEM, that the server's may be signed with. Empty: the system's.
 	CA []byte
-	// HTTP does the asking; redirects are the client's own affair. Nil: one of the client's own. Not together with CA.
+	// Certificate and Key are the client's own, as PEM, for servers that ask for one. Empty: it has none.
+	Certificate, Key []byte
+	// HTTP does the asking; redirects are the client's own affair. Nil: one of the client's own. Not together with CA or Certificate.
 	HTTP *http.Client
 	// Timeout bounds each call, its answer included. Zero: only the call's context does.
 	Timeout time.Duration
@@ -104,7 +106,7 @@ func New(opts Options) (*Client, error) {
 // connect makes the HTTP client.
 func (c *Client) connect(opts Options) error {
 	switch {
-	case opts.HTTP != nil && len(opts.CA) > 0:
+	case opts.HTTP != nil && len(opts.CA)+len(opts.Certificate)+len(opts.Key) > 0:
 		return fmt.Errorf("%w: certificates and an HTTP client are given; give the client its own certificates", fault.Invalid)
 	case opts.HTTP != nil && slices.ContainsFunc(c.trusted, isSocket):
 		return fmt.Errorf("%w: a Unix socket and an HTTP client are given, which cannot know it; give the client alone what dials", fault.Invalid)
@@ -112,7 +114,7 @@ func (c *Client) connect(opts Options) error {
 		own := *opts.HTTP
 		c.http = &own
 	default:
-		transport, err := newTransport(opts.CA)
+		transport, err := newTransport(opts)
 		if err != nil {
 			return err
 		}
@@ -129,13 +131,20 @@ const (
 	idleMost    = 64
 )
 
-func newTransport(ca []byte) (*http.Transport, error) {
+func newTransport(opts Options) (*http.Transport, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(ca) > 0 {
+	if len(opts.CA) > 0 {
 		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(ca) {
+		if !config.RootCAs.AppendCertsFromPEM(opts.CA) {
 			return nil, fmt.Errorf("%w: the CA's file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", fault.Invalid)
 		}
+	}
+	if len(opts.Certificate)+len(opts.Key) > 0 {
+		own, err := tls.X509KeyPair(opts.Certificate, opts.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the client's certificate and key: %w", fault.Invalid, err)
+		}
+		config.Certificates = []tls.Certificate{own}
 	}
 	return &http.Transport{
 		Proxy:                 proxy,
@@ -189,12 +198,26 @@ func (c *Client) trusts(u *url.URL) bool {
 	return false
 }
 
+// wayOut says what helps against a certificate that is not trusted.
+func wayOut(why error) string {
+	var unknown x509.UnknownAuthorityError
+	var other x509.HostnameError
+	switch {
+	case errors.As(why, &unknown):
+		return "; give the certificate of its authority (--cacert)"
+	case errors.As(why, &other):
+		return "; ask for it by a name that its certificate has"
+	}
+	return ""
+}
+
 // unreachable says why a call came to nothing.
 func (c *Client) unreachable(ctx context.Context, u *url.URL, err error) error {
 	var (
 		kind   fault.Kind
 		dial   *net.OpError
 		cert   *tls.CertificateVerificationError
+		alert  *net.OpError
 		whole  *url.Error
 		server = shown(u)
 	)
@@ -209,7 +232,10 @@ func (c *Client) unreachable(ctx context.Context, u *url.URL, err error) error {
 	case errors.As(err, &kind):
 		return fmt.Errorf("%s: %w", server, err)
 	case errors.As(err, &cert):
-		return fmt.Errorf("%w: the certificate of %s is not trusted: %w; give the certificate of its authority (--ca-cert)", fault.Unavailable, server, cert.Err)
+		return fmt.Errorf("%w: the certificate of %s is not trusted: %w%s", fault.Unavailable, server, cert.Err, wayOut(cert.Err))
+	case errors.As(err, &alert) && alert.Op == "remote error": // so crypto/tls calls what the other side says
+		return fmt.Errorf("%w: %s refused the connection: %w; where it asks its callers for a certificate, give one that it trusts, with its key (--cert, --key)",
+			fault.Unauthorized, server, alert.Err)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return fmt.Errorf("%w: no server answers at %s: %w; is tsgo serve running there?", fault.Unavailable, server, err)
 	case errors.Is(err, context.DeadlineExceeded):

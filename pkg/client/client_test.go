@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -462,8 +463,23 @@ func TestTLS(t *testing.T) {
 		t.Errorf("Predict = %v, %v, want 42", resp, err)
 	}
 	_, err = connect(t, s.URL, client.Options{}).Predict(t.Context(), model.Ref{Name: "m"}, req)
-	if !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "--ca-cert") {
+	if !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "--cacert") {
 		t.Errorf("an unknown authority: %v, want %v with a way out", err, fault.Unavailable)
+	}
+}
+
+// TestAskedForCertificate has a server that wants to know who calls. In TLS 1.2 it says so before anything else is sent.
+func TestAskedForCertificate(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewUnstartedServer(api.Wrap(predictions, api.Options{}))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the refused handshake
+	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	err := connect(t, s.URL, client.Options{CA: ca}).Ping(t.Context())
+	if !errors.Is(err, fault.Unauthorized) || !strings.Contains(err.Error(), "--cert, --key") {
+		t.Errorf("Ping = %v, want %v and the way out", err, fault.Unauthorized)
 	}
 }
 

@@ -50,7 +50,7 @@ type effect struct {
 // effects are all keys of TorchServe's, and what they do.
 func effects() map[string]effect {
 	type c = *config.Config
-	used, later := config.Used, config.Pending
+	used := config.Used
 	all := map[string]effect{
 		"inference_address":  {state: used, value: "http://0.0.0.0", check: func(c c) bool { return c.Server.Inference == "0.0.0.0:80" }, bad: "ftp://0.0.0.0:8443"},
 		"management_address": {state: used, value: "HTTP://0.0.0.0", check: func(c c) bool { return c.Server.Management == "0.0.0.0:8081" }, bad: "unix:socket"},
@@ -105,9 +105,9 @@ func effects() map[string]effect {
 		"disable_token_authorization":                 {state: used, value: "true", check: func(c c) bool { return c.Server.Keys.Need == server.NeedNever }, bad: "yes"},
 		"token_expiration_min":                        {state: used, value: "0.5", check: func(c c) bool { return c.Server.Keys.Life == 30*time.Second }, bad: "NaN"},
 		"disable_system_metrics":                      {state: used, value: "true", check: func(c c) bool { return c.Server.NoSystemMetrics }, bad: "yes"},
-		"ts_header_key_sequence_id":                   {state: later, value: "x-id", check: func(c c) bool { return c.Later.Sequence.ID == "x-id" }},
-		"ts_header_key_sequence_start":                {state: later, value: "x-start", check: func(c c) bool { return c.Later.Sequence.Start == "x-start" }},
-		"ts_header_key_sequence_end":                  {state: later, value: "x-end", check: func(c c) bool { return c.Later.Sequence.End == "x-end" }},
+		"ts_header_key_sequence_id":                   {value: "x-id", why: "each by itself"},
+		"ts_header_key_sequence_start":                {value: "x-start", why: "each by itself"},
+		"ts_header_key_sequence_end":                  {value: "x-end", why: "each by itself"},
 		"workflow_store":                              {value: "/w", why: "workflows are not served"},
 		"number_of_gpu":                               {value: "1", why: "CPU"},
 		"limit_max_image_pixels":                      {value: "false", why: "always limited"},
@@ -165,7 +165,7 @@ func TestFile(t *testing.T) {
 					t.Errorf("%+v, %v; want %s from %s, %s", v, err, shown, origin, e.state)
 				}
 				if e.check != nil && !e.check(c) {
-					t.Errorf("%s from %s has no effect: %+v, %+v", e.value, origin, c.Server, c.Later)
+					t.Errorf("%s from %s has no effect: %+v", e.value, origin, c.Server)
 				}
 				if e.state == config.Nothing {
 					untouched(t, key, c)
@@ -206,7 +206,7 @@ func untouched(t *testing.T, key string, c *config.Config) {
 		t.Fatal(err)
 	}
 	equal(t, key+" does something", nothing.Server, c.Server)
-	if c.Later != nothing.Later || c.Store != nothing.Store || c.Snapshots != nothing.Snapshots {
+	if c.Store != nothing.Store || c.Snapshots != nothing.Snapshots {
 		t.Errorf("%s does something: %+v, want %+v", key, c, nothing)
 	}
 }

@@ -14,7 +14,6 @@ import (
 type Config struct {
 	Server server.Options
 	Store  Place // of the models; zero: nobody says
-	Later  Later
 	// Snapshots says that what is served is kept, and that what was served before is restored where no file is named.
 	Snapshots bool
 	Values    []Value  // each setting with where it comes from, and then what is in the file and no setting
@@ -43,7 +42,6 @@ type State string
 // The states of a setting.
 const (
 	Used    State = "used"
-	Pending State = "not yet acted upon"
 	Nothing State = "no meaning here"
 	Strange State = "unknown"
 	Wrong   State = "wrong"

@@ -83,8 +83,8 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	}
 	c.Server.Restore = got.Server.Restore
 	equal(t, "settings", c.Server, got.Server)
-	if diff := cmp.Diff(c.Later, got.Later); diff != "" || !got.Snapshots {
-		t.Errorf("snapshots %v, settings that are not acted upon (-want +got):\n%s", got.Snapshots, diff)
+	if !got.Snapshots {
+		t.Error("a server that goes on with a snapshot writes none")
 	}
 	for key, e := range all {
 		if e.state == config.Nothing && value(t, got, key).Given() {

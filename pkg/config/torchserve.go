@@ -12,17 +12,9 @@ import (
 	"github.com/tsgo/tsgo/pkg/server"
 )
 
-// Later is what settings say that nothing in tsgo acts upon yet.
-type Later struct {
-	Sequence Sequence
-}
-
-// Sequence is the headers of requests that belong together.
-type Sequence struct{ ID, Start, End string }
-
 // settings returns every setting that there is: those with a flag, and those that only a file has.
 func settings() []Setting {
-	return slices.Concat(Table(), acted(), switches(), pending(), ports(), python(), process(), observing())
+	return slices.Concat(Table(), acted(), switches(), sequences(), ports(), python(), process(), observing())
 }
 
 // inFile returns a setting of TorchServe's that has no flag.
@@ -75,16 +67,15 @@ func switches() []Setting {
 	}
 }
 
-// pending are the settings that nothing acts upon yet.
-func pending() []Setting {
+// sequences are the names of the headers of requests that belong together.
+func sequences() []Setting {
+	const why = "a model keeps nothing from one request to the next, so that those of a sequence are answered each by itself"
 	return []Setting{
-		inFile(Pending, "ts_header_key_sequence_id", "ts_request_sequence_id", sequences, text(func(c *Config) *string { return &c.Later.Sequence.ID })),
-		inFile(Pending, "ts_header_key_sequence_start", "ts_request_sequence_start", sequences, text(func(c *Config) *string { return &c.Later.Sequence.Start })),
-		inFile(Pending, "ts_header_key_sequence_end", "ts_request_sequence_end", sequences, text(func(c *Config) *string { return &c.Later.Sequence.End })),
+		inFile(Nothing, "ts_header_key_sequence_id", "ts_request_sequence_id", why, nil),
+		inFile(Nothing, "ts_header_key_sequence_start", "ts_request_sequence_start", why, nil),
+		inFile(Nothing, "ts_header_key_sequence_end", "ts_request_sequence_end", why, nil),
 	}
 }
-
-const sequences = "requests that belong together are answered one by one yet"
 
 // ports are the settings of gRPC that have no flag.
 func ports() []Setting {

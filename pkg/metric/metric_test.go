@@ -515,3 +515,19 @@ func BenchmarkPage(b *testing.B) {
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	}
 }
+
+// TestVersionCalledDefault has a version that is called as the requests are that name none: it goes, and those go on.
+func TestVersionCalledDefault(t *testing.T) {
+	t.Parallel()
+	s := metric.New(metric.Options{Hostname: "h"})
+	other, odd := s.Model(model.Ref{Name: "m", Version: "1.0"}), s.Model(model.Ref{Name: "m", Version: "default"})
+	other.Asked(false)
+	odd.Asked(true)
+	odd.Forget()
+	other.Asked(false)
+	wants(t, page(t, s), `ts_inference_requests_total{hostname="h",model_name="m",model_version="default"} 3`)
+	other.Forget()
+	if got := families(t, s, `"m"`); len(got) > 0 {
+		t.Errorf("series of the name that is gone: %q", got)
+	}
+}

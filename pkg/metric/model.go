@@ -92,17 +92,22 @@ func (m *Model) Forget() {
 		return
 	}
 	delete(s.models, m.ref)
-	s.forget(prometheus.Labels{"model_name": m.ref.Name, "model_version": m.ref.Version})
+	version := prometheus.Labels{"model_name": m.ref.Name, "model_version": m.ref.Version}
+	forget(s.own.collectors(), version)
+	if m.ref.Version != unversioned { // those of a version that is called so are also those of requests that name none
+		forget(s.torch.collectors(), version)
+	}
 	if s.names[m.ref.Name]--; s.names[m.ref.Name] == 0 {
 		delete(s.names, m.ref.Name)
-		s.forget(prometheus.Labels{"model_name": m.ref.Name})
-		s.forget(prometheus.Labels{"ModelName": m.ref.Name})
+		forget(s.own.collectors(), prometheus.Labels{"model_name": m.ref.Name})
+		forget(s.torch.collectors(), prometheus.Labels{"model_name": m.ref.Name})
+		forget(s.torch.collectors(), prometheus.Labels{"ModelName": m.ref.Name})
 	}
 }
 
 // forget deletes the series that have these labels.
-func (s *Set) forget(labels prometheus.Labels) {
-	for _, c := range append(s.torch.collectors(), s.own.collectors()...) {
+func forget(all []prometheus.Collector, labels prometheus.Labels) {
+	for _, c := range all {
 		if vector, ok := c.(interface {
 			DeletePartialMatch(labels prometheus.Labels) int
 		}); ok {
@@ -112,7 +117,7 @@ func (s *Set) forget(labels prometheus.Labels) {
 }
 
 // Asked counts a request to the version, before anything is done for it. Where its caller did not name the version, it
-// counts for the version "default".
+// counts for the version "default", as in TorchServe, also where there is a version that is really called so.
 func (m *Model) Asked(versioned bool) {
 	if m != nil {
 		m.by(versioned).requests.Inc()

@@ -132,11 +132,11 @@ func TestDocumentsAreWhole(t *testing.T) {
 			t.Errorf("%s API: %d paths were tried", of, asked)
 		}
 		for path, methods := range paths {
-			real := strings.NewReplacer("{model_name}", "x", "{model_version}", "x").Replace(path)
-			_, allowed := answers(h, "BREW", real)
+			target := strings.NewReplacer("{model_name}", "x", "{model_version}", "x").Replace(path)
+			_, allowed := answers(h, "BREW", target)
 			for method := range methods {
 				method = strings.ToUpper(method)
-				if known, _ := answers(h, method, real); !known {
+				if known, _ := answers(h, method, target); !known {
 					t.Errorf("%s API: %s %s is described and not answered", of, method, path)
 				}
 				allowed = slices.DeleteFunc(allowed, func(m string) bool { return m == method })

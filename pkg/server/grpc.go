@@ -44,7 +44,7 @@ func (s *Server) services(l *listener) *rpc.Server {
 		return rpc.NewServer(opts, rpc.NewManagement(s.models, rpc.ManagementOptions{ModelAPI: s.modelAPI, Log: s.log}))
 	}
 	settings := rpc.InferenceOptions{
-		Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version,
+		Params: s.opts.Params, Inputs: s.models.InputNames, Signature: s.signature, MaxAnswer: s.opts.MaxAnswer, Version: s.opts.Version, Log: s.log,
 	}
 	models := ready{s.models, s}
 	return rpc.NewServer(opts, rpc.NewInference(models, settings), rpc.NewOpenInference(models, settings))

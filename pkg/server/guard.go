@@ -56,6 +56,9 @@ func (s *Server) secure() error {
 		open = open || a.api() == api.Management && !isLocal(a.on.net.Addr())
 	}
 	s.modelAPI = s.opts.ModelAPI || s.opts.LocalModelAPI && !open
+	if t := s.opts.TLS; s.certificate == nil && t.Certificate+t.Key+t.Keystore+t.ClientCA != "" {
+		s.log.Warn("a certificate is configured and no address speaks TLS: write https:// before an address, or enable_grpc_ssl for those of gRPC")
+	}
 	if need {
 		keys, err := auth.New(auth.Options{Path: s.opts.Keys.File, Life: s.opts.Keys.Life, Now: s.opts.Keys.Now})
 		if err != nil {

@@ -23,7 +23,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/auth"
 	"github.com/tsgo/tsgo/pkg/server"
 	"github.com/tsgo/tsgo/pkg/store"
@@ -64,6 +70,21 @@ func (j *journal) of(request string) []map[string]any {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.about[request])
+}
+
+// with returns the lines that hold all of these texts.
+func (j *journal) with(texts ...string) []map[string]any {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var found []map[string]any
+	for _, lines := range j.about {
+		for _, line := range lines {
+			if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(fmt.Sprint(line["line"]), text) }) {
+				found = append(found, line)
+			}
+		}
+	}
+	return found
 }
 
 // fortress is a server with keys, and what lies around it.
@@ -179,8 +200,9 @@ func (zeros) Read(p []byte) (int, error) {
 type attack struct {
 	name          string
 	port          auth.Scope
-	request       string // "METHOD target"
-	authorization string // with {inference}, {management} and {API} for the keys
+	request       string        // "METHOD target", or "Service/Method" of gRPC
+	message       proto.Message // of a call over gRPC; nil: it is one over HTTP
+	authorization string        // with {inference}, {management} and {API} for the keys
 	body          io.Reader
 	declares      int64 // the length of a body that never comes
 	header        map[string]string
@@ -193,7 +215,8 @@ const noKey = "Token Authorization failed. Token either incorrect, expired, or n
 
 // outcome is what came back.
 type outcome struct {
-	code   int
+	code   int    // of a call over gRPC, what it would be over HTTP
+	logged string // the status in the access log
 	header http.Header
 	text   string
 }
@@ -201,6 +224,9 @@ type outcome struct {
 // send sends an attack, its path as it is written.
 func (f *fortress) send(t *testing.T, a attack, keys map[auth.Scope]string) outcome {
 	t.Helper()
+	if a.message != nil {
+		return f.call(t, a, keys)
+	}
 	method, target, _ := strings.Cut(a.request, " ")
 	target = strings.NewReplacer("{top}", url.QueryEscape(f.top), "{host}", url.QueryEscape(f.host)).Replace(target)
 	address := f.Addrs().Inference
@@ -228,11 +254,7 @@ func (f *fortress) send(t *testing.T, a attack, keys map[auth.Scope]string) outc
 		r.Header.Set(name, value)
 	}
 	if a.authorization != "" {
-		var with []string
-		for scope, key := range keys {
-			with = append(with, "{"+string(scope)+"}", key)
-		}
-		r.Header.Set("Authorization", strings.NewReplacer(with...).Replace(a.authorization))
+		r.Header.Set("Authorization", a.shows(keys))
 	}
 	resp, err := f.client.Do(r)
 	if err != nil {
@@ -243,7 +265,39 @@ func (f *fortress) send(t *testing.T, a attack, keys map[auth.Scope]string) outc
 	if err != nil {
 		t.Fatalf("%s: %v", a.name, err)
 	}
-	return outcome{resp.StatusCode, resp.Header, string(text)}
+	return outcome{resp.StatusCode, fmt.Sprintf("HTTP/1.1\" %d ", resp.StatusCode), resp.Header, string(text)}
+}
+
+// shows returns what an attack says to have the key.
+func (a attack) shows(keys map[auth.Scope]string) string {
+	var with []string
+	for scope, key := range keys {
+		with = append(with, "{"+string(scope)+"}", key)
+	}
+	return strings.NewReplacer(with...).Replace(a.authorization)
+}
+
+// call makes an attack over gRPC.
+func (f *fortress) call(t *testing.T, a attack, keys map[auth.Scope]string) outcome {
+	t.Helper()
+	address := f.Addrs().GRPCInference
+	if a.port == auth.Management {
+		address = f.Addrs().GRPCManagement
+	}
+	conn := connect(t, address)
+	defer conn.Close() //nolint:errcheck // of a test
+	ctx := t.Context()
+	if a.authorization != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", a.shows(keys))
+	}
+	var told metadata.MD
+	err := conn.Invoke(ctx, "/"+a.request, a.message, &emptypb.Empty{}, grpc.Header(&told))
+	header := http.Header{}
+	for _, id := range told.Get("x-request-id") {
+		header.Set("X-Request-Id", id)
+	}
+	code := status.Code(err)
+	return outcome{api.HTTPStatus(code), fmt.Sprintf("HTTP/2.0\" %d ", code), header, status.Convert(err).Message()}
 }
 
 // repel sends an attack and wants it refused: with its status, told once, and nothing of a key anywhere.
@@ -253,15 +307,21 @@ func (f *fortress) repel(t *testing.T, a attack, keys map[auth.Scope]string) {
 	if got.code != a.code || !strings.Contains(got.text, a.says) {
 		t.Errorf("%s: %d %s, want %d %s", a.name, got.code, got.text, a.code, a.says)
 	}
-	if got := got.header.Get("WWW-Authenticate"); (got == "Bearer") != (a.code == http.StatusUnauthorized) {
+	if got := got.header.Get("WWW-Authenticate"); a.message == nil && (got == "Bearer") != (a.code == http.StatusUnauthorized) {
 		t.Errorf("%s: WWW-Authenticate %q", a.name, got)
 	}
 	id := got.header.Get("X-Request-Id")
-	access := f.access.of(id)
-	for limit := time.Now().Add(10 * time.Second); len(access) == 0 && time.Now().Before(limit); access = f.access.of(id) {
+	look := func() []map[string]any {
+		if id == "" { // gRPC refused it before anything of ours could say who it is
+			return f.access.with(a.request, got.logged)
+		}
+		return f.access.of(id)
+	}
+	access := look()
+	for limit := time.Now().Add(10 * time.Second); len(access) == 0 && time.Now().Before(limit); access = look() {
 		runtime.Gosched() // it is written after the answer
 	}
-	if len(access) != 1 || !strings.Contains(fmt.Sprint(access[0]["line"]), fmt.Sprintf("\" %d ", a.code)) {
+	if len(access) != 1 || !strings.Contains(fmt.Sprint(access[0]["line"]), got.logged) {
 		t.Errorf("%s: access log %v, want one line with %d", a.name, access, a.code)
 	}
 	if log := f.log.of(id); len(log) != a.logged {
@@ -405,55 +465,6 @@ func TestExpired(t *testing.T) {
 		}
 	}
 	for _, a := range held {
-		f.repel(t, a, keys)
-	}
-	f.silent(t, keys)
-	f.intact(t)
-}
-
-// TestWithKey tries what somebody may try who has the keys: to get at what is not for them.
-func TestWithKey(t *testing.T) {
-	t.Parallel()
-	f := build(t, nil)
-	keys := f.keys(t)
-	writeBad(t, filepath.Join(f.top, "store", "climbs.mar"), "../../climbed", 1)
-	writeBad(t, filepath.Join(f.top, "store", "absolute.mar"), filepath.Join(f.top, "climbed"), 1)
-	writeBad(t, filepath.Join(f.top, "store", "bomb.mar"), "net.onnx", 32<<20)
-	register := func(name, location string, code int, says string, logged int) attack {
-		return attack{name: name, port: auth.Management, request: "POST /models?initial_workers=1&url=" + location, code: code, says: says, logged: logged}
-	}
-	notAllowed := "does not match any allowed URL(s)"
-	attacks := []attack{
-		register("upwards", "../outside", 404, "Relative path is not allowed", 1),
-		register("upwards, escaped twice", "..%252foutside", 404, "Model not found", 1),
-		register("upwards, in the middle", "one/../../outside", 404, "Relative path is not allowed", 1),
-		register("upwards, backslashes", `..%5Coutside`, 404, "Relative path is not allowed", 1),
-		register("absolute", "{top}/outside", 404, notAllowed, 1),
-		register("absolute, of the system", "/etc/passwd", 404, notAllowed, 1),
-		register("a file URL", "file://{top}/outside.mar", 404, notAllowed, 1),
-		register("a file URL, upwards", "file://{top}/store/../outside.mar", 404, "Relative path is not allowed", 1),
-		register("a URL that is not allowed", "{host}/other/m.mar", 404, notAllowed, 1),
-		register("the cloud's own address", "http://169.254.169.254/latest/m.mar", 404, notAllowed, 1),
-		register("a URL with a password", "https://me:s3cret@host/m.mar", 404, notAllowed, 1),
-		register("another scheme", "gopher://host/m.mar", 404, notAllowed, 1),
-		register("a redirect to what is not allowed", "{host}/allowed/astray.mar", 400, "neither in the model store nor at an allowed URL", 1),
-		register("upwards in an allowed URL", "{host}/allowed/%252e%252e/forbidden/m.mar", 404, "Relative path is not allowed", 1),
-		register("an archive that climbs", "climbs.mar", 400, "", 1),
-		register("an archive with an absolute path", "absolute.mar", 400, "", 1),
-		register("an archive that is a bomb", "bomb.mar", 413, "unpacks to more than", 1),
-		register("a name that climbs", "two&model_name=..%2F..%2Fx", 400, "model name", 0),
-		register("a name with a slash", "two&model_name=a%2Fb", 400, "model name", 0),
-		register("a name of lines", "two&model_name=a%0Ab", 400, "model name", 0),
-		{name: "describe what climbs", port: auth.Management, request: "GET /models/..%2F..%2Foutside", code: 404, says: "Model not found"},
-		{name: "unregister what climbs", port: auth.Management, request: "DELETE /models/..%2Fstore%2Fone", code: 404, says: "Model not found"},
-		{name: "predict what climbs", port: auth.Inference, request: "POST /predictions/..%2F..%2Foutside", code: 404, says: "Model not found"},
-		{name: "a body that is too large", port: auth.Inference, request: "POST /predictions/sums", declares: 2 << 20, code: 413, says: "RequestTooLargeException"},
-		{name: "a body of unknown length that is too large", port: auth.Inference, request: "POST /predictions/sums", body: io.LimitReader(zeros{}, 2<<20), code: 413, says: "RequestTooLargeException"},
-		{name: "a registration that is too large", port: auth.Management, request: "POST /models", declares: 2 << 20, code: 413, says: "RequestTooLargeException"},
-		{name: "too many parameters", port: auth.Inference, request: "POST /predictions/sums?" + strings.Repeat("a=b&", 1100), code: 413, says: "RequestTooLargeException"},
-	}
-	for _, a := range attacks {
-		a.authorization = "Bearer {" + string(a.port) + "}"
 		f.repel(t, a, keys)
 	}
 	f.silent(t, keys)

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/auth/certificate"
 	"github.com/tsgo/tsgo/pkg/client"
+	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/server"
 	"github.com/tsgo/tsgo/pkg/store"
@@ -204,6 +206,36 @@ func TestMutualTLS(t *testing.T) {
 			t.Errorf("%s: %v, want it to work: %t", test.name, err, test.works)
 		}
 	}
+	for _, test := range []struct {
+		name, cert, key string
+		works           bool
+	}{{"good", callers, callersKey, true}, {"none", "", "", false}, {"other", others, othersKey, false}} {
+		opts := client.Options{Server: byName(s.Addrs().Inference), CA: content(t, cert), Certificate: content(t, test.cert), Key: content(t, test.key)}
+		c, err := client.New(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Ping(t.Context()); (err == nil) != test.works {
+			t.Errorf("%s, of tsgo's own client: %v, want it to work: %t", test.name, err, test.works)
+		}
+		_ = c.Close()
+	}
+	if _, err := client.New(client.Options{Certificate: content(t, cert), Key: content(t, othersKey)}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("the key of another: %v, want %v", err, fault.Invalid)
+	}
+}
+
+// content reads a file; nothing where there is none.
+func content(t *testing.T, path string) []byte {
+	t.Helper()
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // TestTLSFails starts with files that are not there: nothing is left, and it says which.
@@ -215,5 +247,22 @@ func TestTLSFails(t *testing.T) {
 	})
 	if err == nil || !strings.Contains(err.Error(), "gone.pem") {
 		t.Errorf("%v, want it to name the file", err)
+	}
+}
+
+// TestCertificateForNothing warns once where a certificate is given and nothing speaks TLS.
+func TestCertificateForNothing(t *testing.T) {
+	t.Parallel()
+	cert, key := certify(t, "server")
+	for address, want := range map[string]int{"127.0.0.1:0": 1, "https://127.0.0.1:0": 0} {
+		var log journal
+		s := start(t, func(o *server.Options) {
+			o.Inference, o.Log = address, log.logger()
+			o.TLS = certificate.Options{Certificate: cert, Key: key}
+		})
+		stop(t, s)
+		if got := strings.Count(log.String(), "a certificate is configured and no address speaks TLS"); got != want {
+			t.Errorf("%s: told %d times, want %d: %s", address, got, want, log.String())
+		}
 	}
 }

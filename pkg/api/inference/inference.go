@@ -202,7 +202,7 @@ func latest(inputs []model.Input) []model.Input {
 // Respond writes an answer as it is.
 func Respond(w http.ResponseWriter, resp *model.Response) {
 	header := w.Header()
-	SetHeader(header, resp)
+	SetHeader(header, resp.Header)
 	if resp.ContentType != "" {
 		header.Set("Content-Type", resp.ContentType)
 	} else if header.Get("Content-Type") == "" {
@@ -214,8 +214,8 @@ func Respond(w http.ResponseWriter, resp *model.Response) {
 }
 
 // SetHeader sets the headers that a model's answer has, but for the server's own.
-func SetHeader(header http.Header, resp *model.Response) {
-	for name, value := range resp.Header {
+func SetHeader(header http.Header, added map[string]string) {
+	for name, value := range added {
 		switch http.CanonicalHeaderKey(name) {
 		case "Content-Length", "Transfer-Encoding", "Connection", "X-Request-Id": // the server's own
 		default:

@@ -123,8 +123,8 @@ func members(text []byte) map[string]json.RawMessage {
 // does not fill a queue.
 const together = 32
 
-// answerAll asks all instances and joins the answers in their order. One that fails fails the call.
-func (q *requests) answerAll(ctx context.Context, models model.Predictor) (*model.Response, error) {
+// askAll asks all instances, and returns the answers in their order. One that fails fails the call.
+func (q *requests) askAll(ctx context.Context, models model.Predictor) ([]*model.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make([]*model.Response, len(q.reqs))
@@ -152,7 +152,7 @@ func (q *requests) answerAll(ctx context.Context, models model.Predictor) (*mode
 	if err := q.first(failures); err != nil {
 		return nil, err
 	}
-	return q.join(answers), nil
+	return answers, nil
 }
 
 // first returns the failure of the first instance that failed by itself, or else of the first that was stopped.
@@ -201,11 +201,11 @@ func (q *requests) join(answers []*model.Response) *model.Response {
 		}
 	}
 	out.WriteString("\n  ]\n}")
-	return &model.Response{ContentType: typeJSON, Body: out.Bytes(), Header: common(answers)}
+	return &model.Response{ContentType: typeJSON, Body: out.Bytes(), Header: Common(answers)}
 }
 
-// common returns the headers that all answers have alike.
-func common(answers []*model.Response) map[string]string {
+// Common returns the headers that all answers, of which there is one at least, have alike.
+func Common(answers []*model.Response) map[string]string {
 	same := map[string]string{}
 	for name, value := range answers[0].Header {
 		same[name] = value

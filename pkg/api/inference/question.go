@@ -52,9 +52,43 @@ func (a Asker) Ask(ctx context.Context, q Question) (*model.Response, error) {
 		return nil, err
 	}
 	if made.instances {
-		return made.answerAll(ctx, a.Models)
+		answers, err := made.askAll(ctx, a.Models)
+		if err != nil {
+			return nil, err
+		}
+		return made.join(answers), nil
 	}
 	return a.Models.Predict(ctx, made.ref, made.reqs[0])
+}
+
+// AskRows asks the same of several rows of inputs, which stand in the place of the question's, and returns the answers in
+// their order. One that fails fails all.
+func (a Asker) AskRows(ctx context.Context, q Question, rows [][]model.Input) ([]*model.Response, error) {
+	if len(rows) == 1 {
+		q.Inputs = rows[0]
+		resp, err := a.Ask(ctx, q)
+		return []*model.Response{resp}, err
+	}
+	all := &requests{ref: q.Ref, reqs: make([]*model.Request, len(rows)), instances: true}
+	given := a.fields(q.Ref)
+	for i, row := range rows {
+		inputs, params, err := given.split(row, q.Params)
+		if err != nil {
+			return nil, all.at(i, err)
+		}
+		id := api.RequestID(ctx) + "-" + strconv.Itoa(i)
+		all.reqs[i] = &model.Request{ID: id, Mode: q.Mode, Inputs: inputs, Params: params, Header: q.Header}
+	}
+	return all.askAll(ctx, a.Models)
+}
+
+// fields tells the parameters of a model's questions from their inputs.
+func (a Asker) fields(ref model.Ref) fields {
+	given := fields{params: a.Params}
+	if a.Inputs != nil {
+		given.inputs = a.Inputs(ref)
+	}
+	return given
 }
 
 // requests are what one question asks a model: one thing, or with instances several.
@@ -65,10 +99,7 @@ type requests struct {
 }
 
 func (a Asker) requests(ctx context.Context, ask Question) (*requests, error) {
-	given := fields{params: a.Params}
-	if a.Inputs != nil {
-		given.inputs = a.Inputs(ask.Ref)
-	}
+	given := a.fields(ask.Ref)
 	inputs, params, err := given.split(ask.Inputs, ask.Params)
 	if err != nil {
 		return nil, err

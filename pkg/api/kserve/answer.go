@@ -36,7 +36,7 @@ type told struct {
 func (s *service) tensors(ref model.Ref, mode model.Mode) api.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		signature := s.Signature(ref)
-		q, inputs, err := read(r, signature)
+		q, rows, err := read(r, signature)
 		if err != nil {
 			return err
 		}
@@ -44,15 +44,15 @@ func (s *service) tensors(ref model.Ref, mode model.Mode) api.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		ask := inference.Question{Ref: ref, Mode: mode, Inputs: inputs, Header: inference.Visible(r.Header)}
+		ask := inference.Question{Ref: ref, Mode: mode, Header: inference.Visible(r.Header)}
 		if ask.Params, err = s.params(r, q); err != nil {
 			return err
 		}
-		resp, err := s.asker.Ask(r.Context(), ask)
+		answers, err := s.asker.AskRows(r.Context(), ask, rows)
 		if err != nil {
 			return api.About(err, ref)
 		}
-		outputs, err := signature.Answer(resp, names)
+		outputs, err := signature.Answers(answers, mode, names)
 		if err != nil {
 			return err
 		}
@@ -64,10 +64,18 @@ func (s *service) tensors(ref model.Ref, mode model.Mode) api.HandlerFunc {
 		if err := s.asker.Fits(len(text) + len(data)); err != nil {
 			return err
 		}
-		inference.SetHeader(w.Header(), resp)
-		s.asker.Send(w, r, ask, resp.Timing, func() { write(w, text, data) })
+		inference.SetHeader(w.Header(), inference.Common(answers))
+		s.asker.Send(w, r, ask, timingOf(answers), func() { write(w, r, text, data) })
 		return nil
 	}
+}
+
+// timingOf returns the times of the stages, where there is one answer: those of several ran side by side.
+func timingOf(answers []*model.Response) model.Timing {
+	if len(answers) != 1 {
+		return model.Timing{}
+	}
+	return answers[0].Timing
 }
 
 // outputs returns the names of the outputs that are wanted, none for all, and which of those are to be binary.
@@ -119,24 +127,26 @@ func (a *answer) encode(outputs []oip.Output, binary func(i int) bool) (text, da
 	return text, data, nil
 }
 
-// inJSON returns an output's data. That of a file is in base64.
+// inJSON returns an output's data. That of files is in base64.
 func inJSON(o oip.Output) ([]byte, error) {
-	if texts, err := tensor.Data[string](o.Tensor); err == nil && len(texts) == 1 && o.ContentType != "" && !plain(o.ContentType) {
-		return json.Marshal([]string{base64.StdEncoding.EncodeToString([]byte(texts[0]))}) //nolint:wrapcheck // a string always encodes
+	texts, err := tensor.Data[string](o.Tensor)
+	if err != nil || o.ContentType == "" || plain(o.ContentType) {
+		return oip.AppendJSON(nil, o.Tensor)
 	}
-	return oip.AppendJSON(nil, o.Tensor)
+	coded := make([]string, len(texts))
+	for i, text := range texts {
+		coded[i] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	return json.Marshal(coded) //nolint:wrapcheck // strings always encode
 }
 
-// write writes an answer: its JSON, and data behind it where there is some.
-func write(w http.ResponseWriter, text, data []byte) {
+// write writes an answer: its JSON, and data behind it where there is some; compressed where the caller asks for that.
+func write(w http.ResponseWriter, r *http.Request, text, data []byte) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	if data != nil {
 		header.Set("Content-Type", "application/octet-stream")
 		header.Set(headerLength, strconv.Itoa(len(text)))
 	}
-	header.Set("Content-Length", strconv.Itoa(len(text)+len(data)))
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(text) // a caller that has gone needs no answer
-	_, _ = w.Write(data)
+	api.WriteCoded(w, r, text, data)
 }

@@ -11,13 +11,13 @@ import (
 func Describe(d *api.Document, params []string) {
 	name := api.PathParameter("model_name", "the model")
 	version := api.PathParameter("model_version", "its version")
-	tells(d, "/v1/models", "v1_models", "The names of all models.", "models")
-	tells(d, "/v1/models/{model_name}", "v1_ready", "Whether the default version can answer, by the status too.", "ready", name)
+	tells(d, "/v1/models", "models", api.Operation{ID: "v1_models", Summary: "The names of all models."})
+	tells(d, "/v1/models/{model_name}", "ready", api.Operation{ID: "v1_ready", Summary: "Whether the default version can answer, by the status too.", Parameters: []api.Parameter{name}})
 	verbs(d, "/v1/models/{model_name}", "v1_", params, name)
-	tells(d, "/v2", "v2_server", "What the server is, and which extensions of the protocol it has.", "extensions")
-	tells(d, "/v2/health/live", "v2_live", "Whether the server lives.", "live")
-	tells(d, "/v2/health/ready", "v2_ready", "Whether all models can answer, by the status too.", "ready")
-	tells(d, "/v2/models", "v2_models", "The names of all models.", "models")
+	tells(d, "/v2", "extensions", api.Operation{ID: "v2_server", Summary: "What the server is, and which extensions of the protocol it has."})
+	tells(d, "/v2/health/live", "live", api.Operation{ID: "v2_live", Summary: "Whether the server lives."})
+	tells(d, "/v2/health/ready", "ready", api.Operation{ID: "v2_ready", Summary: "Whether all models can answer, by the status too."})
+	tells(d, "/v2/models", "models", api.Operation{ID: "v2_models", Summary: "The names of all models."})
 	for _, of := range []struct {
 		path, id, what string
 		parameters     []api.Parameter
@@ -25,8 +25,8 @@ func Describe(d *api.Document, params []string) {
 		{"/v2/models/{model_name}", "v2_", "the default version", []api.Parameter{name}},
 		{"/v2/models/{model_name}/versions/{model_version}", "v2_version_", "one version", []api.Parameter{name, version}},
 	} {
-		tells(d, of.path, of.id+"model", "What "+of.what+" of a model takes and gives, and which versions there are.", "versions", of.parameters...)
-		tells(d, of.path+"/ready", of.id+"model_ready", "Whether "+of.what+" can answer, by the status too.", "ready", of.parameters...)
+		tells(d, of.path, "versions", api.Operation{ID: of.id + "model", Summary: "What " + of.what + " of a model takes and gives, and which versions there are.", Parameters: of.parameters})
+		tells(d, of.path+"/ready", "ready", api.Operation{ID: of.id + "model_ready", Summary: "Whether " + of.what + " can answer, by the status too.", Parameters: of.parameters})
 		asked(d, of.path, of.id, params, of.parameters...)
 	}
 }
@@ -74,11 +74,9 @@ func operation(id, summary string, body, answer api.Schema, parameters []api.Par
 }
 
 // tells adds an operation that only tells, in an object that has a member of this name.
-func tells(d *api.Document, path, id, summary, member string, parameters ...api.Parameter) {
-	d.Add(path, "get", api.Operation{
-		ID: id, Summary: summary, Parameters: parameters,
-		Responses: append(api.Responses(http.StatusOK, "it is told", object(member, api.Schema{})), failed()),
-	})
+func tells(d *api.Document, path, member string, op api.Operation) {
+	op.Responses = append(api.Responses(http.StatusOK, "it is told", object(member, api.Schema{})), failed())
+	d.Add(path, "get", op)
 }
 
 // failed is how the protocols tell a failure.

@@ -112,9 +112,9 @@ func (p parameters) refuse(names ...string) error {
 
 // read reads a question and its tensors. The question is empty where the whole body is the one input, as a length of 0 of
 // its JSON says.
-func read(r *http.Request, signature oip.Signature) (*question, []model.Input, error) {
+func read(r *http.Request, signature oip.Signature) (*question, [][]model.Input, error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, nil, fmt.Errorf("%w: Content-Encoding %.40q; send the body as it is", fault.Unsupported, coding)
+		return nil, nil, fmt.Errorf("%w: Content-Encoding %.40q; send the body as it is, or by gzip or deflate", fault.Unsupported, coding)
 	}
 	body, err := api.ReadBody(r)
 	if err != nil {
@@ -127,12 +127,16 @@ func read(r *http.Request, signature oip.Signature) (*question, []model.Input, e
 			return nil, nil, fmt.Errorf("%w: %s is %.40q, want how many of the body's %d bytes are JSON", fault.Invalid, headerLength, length, len(body))
 		}
 		if n == 0 {
-			return &question{}, []model.Input{file(r, body, signature)}, nil
+			return &question{}, [][]model.Input{{file(r, body, signature)}}, nil
 		}
 		text, rest = body[:n], body[n:]
 	}
-	q, inputs, err := decode(text, rest, signature)
-	return q, inputs, err
+	q, given, err := decode(text, rest)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := signature.Rows(given)
+	return q, rows, err
 }
 
 // file returns a body that is the input itself.
@@ -149,7 +153,7 @@ func file(r *http.Request, body []byte, signature oip.Signature) model.Input {
 }
 
 // decode reads a question of its JSON and of the data behind it.
-func decode(text, rest []byte, signature oip.Signature) (*question, []model.Input, error) {
+func decode(text, rest []byte) (*question, []oip.Given, error) {
 	var q question
 	if err := json.Unmarshal(text, &q); err != nil {
 		return nil, nil, fmt.Errorf(`%w: the body: want {"inputs": [{"name", "shape", "datatype", "data"}, ...]}: %w`, fault.Invalid, err)
@@ -160,9 +164,9 @@ func decode(text, rest []byte, signature oip.Signature) (*question, []model.Inpu
 	case n > api.MaxFields || len(q.Outputs) > api.MaxFields:
 		return nil, nil, fmt.Errorf("%w: the request has %d inputs and asks for %d outputs, at most %d are taken", fault.TooLarge, n, len(q.Outputs), api.MaxFields)
 	}
-	inputs := make([]model.Input, len(q.Inputs))
+	inputs := make([]oip.Given, len(q.Inputs))
 	for i := range q.Inputs {
-		in, left, err := q.Inputs[i].read(rest, signature)
+		in, left, err := q.Inputs[i].read(rest)
 		if err != nil {
 			return nil, nil, fmt.Errorf("input %d, %.100q: %w", i, q.Inputs[i].Name, err)
 		}
@@ -174,9 +178,9 @@ func decode(text, rest []byte, signature oip.Signature) (*question, []model.Inpu
 	return &q, inputs, nil
 }
 
-// read makes an input of a tensor, and returns what is left of the data behind the JSON.
-func (g *given) read(rest []byte, signature oip.Signature) (model.Input, []byte, error) {
-	var none model.Input
+// read reads a tensor, and returns what is left of the data behind the JSON.
+func (g *given) read(rest []byte) (oip.Given, []byte, error) {
+	var none oip.Given
 	if err := g.Parameters.refuse("shared_memory_region"); err != nil {
 		return none, nil, err
 	}
@@ -206,7 +210,7 @@ func (g *given) read(rest []byte, signature oip.Signature) (model.Input, []byte,
 	if err != nil {
 		return none, nil, err
 	}
-	return signature.Input(in), rest, nil
+	return in, rest, nil
 }
 
 // readable makes of bytes that stood in JSON what they are: a text where nothing else is said, which a model of pictures
@@ -214,8 +218,8 @@ func (g *given) read(rest []byte, signature oip.Signature) (model.Input, []byte,
 // as base64.
 func readable(in *oip.Given) error {
 	texts, err := tensor.Data[string](in.Tensor)
-	if err != nil || len(texts) != 1 {
-		return nil //nolint:nilerr // no file: other tensors are what they are
+	if err != nil {
+		return nil //nolint:nilerr // numbers are what they are
 	}
 	media := strings.ToLower(in.ContentType)
 	switch {
@@ -225,11 +229,15 @@ func readable(in *oip.Given) error {
 	case plain(media):
 		return nil
 	}
-	data, err := base64.StdEncoding.DecodeString(texts[0])
-	if err != nil {
-		return fmt.Errorf("%w: data of %s in JSON: want base64: %w", fault.Invalid, media, err)
+	files := make([]string, len(texts))
+	for i, text := range texts {
+		data, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return fmt.Errorf("%w: data of %s in JSON: element %d: want base64: %w", fault.Invalid, media, i, err)
+		}
+		files[i] = string(data)
 	}
-	in.Tensor, err = tensor.New(in.Tensor.Shape(), []string{string(data)})
+	in.Tensor, err = tensor.New(in.Tensor.Shape(), files)
 	return err
 }
 

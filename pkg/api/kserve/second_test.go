@@ -1,8 +1,11 @@
 package kserve_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -119,16 +122,16 @@ func TestDatatypes(t *testing.T) {
 			t.Parallel()
 			h := handler(&models{})
 			one := ask(t, h, "POST /v2/models/m/infer", fmt.Sprintf(
-				`{"inputs":[{"name":"x","shape":[2,1],"datatype":%q,"data":[[%s]]}],"outputs":[{"name":"x","parameters":{"binary_data":true}}]}`,
+				`{"inputs":[{"name":"words","shape":[2,1],"datatype":%q,"data":[[%s]]}],"outputs":[{"name":"words","parameters":{"binary_data":true}}]}`,
 				datatype, strings.Replace(values, ",", "],[", 1)))
 			n, err := strconv.Atoi(one.Header().Get(lengthHeader))
 			if one.Code != http.StatusOK || err != nil {
 				t.Fatalf("%d %s, %v", one.Code, one.Body, err)
 			}
 			data := one.Body.String()[n:]
-			body, header := binary(fmt.Sprintf(`{"inputs":[{"name":"x","shape":[2,1],"datatype":%q,"parameters":{"binary_data_size":%d}}]}`, datatype, len(data)), data)
+			body, header := binary(fmt.Sprintf(`{"inputs":[{"name":"words","shape":[2,1],"datatype":%q,"parameters":{"binary_data_size":%d}}]}`, datatype, len(data)), data)
 			two := ask(t, h, "POST /v2/models/m/infer", body, header)
-			if want := fmt.Sprintf(`[{"name":"x","shape":[2,1],"datatype":%q,"data":[%s]}]`, datatype, values); !strings.Contains(two.Body.String(), want) {
+			if want := fmt.Sprintf(`[{"name":"words","shape":[2,1],"datatype":%q,"data":[%s]}]`, datatype, values); !strings.Contains(two.Body.String(), want) {
 				t.Errorf("%d %s, want %s", two.Code, two.Body, want)
 			}
 		})
@@ -236,13 +239,75 @@ func TestRefused(t *testing.T) {
 		{"a length beyond the body", "{}", 400, lengthHeader, []string{lengthHeader + ": 3"}},
 		{"a negative length", "{}", 400, lengthHeader, []string{lengthHeader + ": -1"}},
 		{"no number", "{}", 400, lengthHeader, []string{lengthHeader + ": x"}},
-		{"compressed", "{}", 501, "Content-Encoding", []string{"Content-Encoding: gzip"}},
+		{"compressed in a way that is not known", "{}", 501, "Content-Encoding", []string{"Content-Encoding: br"}},
+		{"not compressed", "{}", 400, "the body ended early", []string{"Content-Encoding: gzip"}},
+		{"files that differ in number", `{"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","data":["a","b"]},{"name":"y","shape":[3],"datatype":"BYTES","data":["a","b","c"]}]}`, 400, "want as many in each", nil},
+		{"a file of several that is none", `{"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","parameters":{"content_type":"image/png"},"data":["UE5H","?"]}]}`, 400, "element 1: want base64", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			wantFailure(t, ask(t, handler(&models{}), "POST /v2/models/m/infer", tt.body, tt.headers...), tt.code, tt.says)
 		})
+	}
+}
+
+// TestSeveralFiles sends several files as one tensor: each is asked about, and the answers are rows of one.
+func TestSeveralFiles(t *testing.T) {
+	t.Parallel()
+	var files, texts, data []string
+	for i := range 100 {
+		files = append(files, fmt.Sprintf("\xff%03d", i))
+		texts = append(texts, fmt.Sprintf("%q", fmt.Sprintf("text %d", i)))
+		data = append(data, "\x04\x00\x00\x00"+files[i])
+	}
+	m := &models{}
+	text := `{"id":"7","inputs":[{"name":"x","shape":[100,1],"datatype":"BYTES","parameters":{"binary_data_size":800,"content_type":"image/png"}},{"name":"n","shape":[1,1],"datatype":"INT8","data":[5]}],` +
+		`"parameters":{"method":"rise"},"outputs":[{"name":"x","parameters":{"binary_data":true}},{"name":"n"}]}`
+	body, header := binary(text, strings.Join(data, ""))
+	w := ask(t, handler(m), "POST /v2/models/m/infer", body, header)
+	fives := strings.TrimSuffix(strings.Repeat("5,", 100), ",")
+	want := `{"model_name":"m","id":"7","outputs":[{"name":"x","shape":[100],"datatype":"BYTES","parameters":{"binary_data_size":800}},{"name":"n","shape":[100,1],"datatype":"INT8","data":[` + fives + `]}]}` + strings.Join(data, "")
+	if w.Code != http.StatusOK || w.Body.String() != want {
+		t.Errorf("%d %q, want %q", w.Code, w.Body, want)
+	}
+	for i, req := range m.reqs {
+		if !strings.HasPrefix(req.ID, w.Header().Get("X-Request-Id")+"-") || req.Params["method"] != "rise" || req.Inputs[0].ContentType != "image/png" {
+			t.Errorf("request %d: %+v", i, req)
+		}
+	}
+	w = ask(t, handler(m), "POST /v2/models/m/infer", `{"inputs":[{"name":"x","shape":[100],"datatype":"BYTES","data":[`+strings.Join(texts, ",")+`]}]}`)
+	if want := `"shape":[100],"datatype":"BYTES","data":[` + strings.Join(texts, ",") + "]"; w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
+	}
+	w = ask(t, handler(m), "POST /v2/models/picture/explain", `{"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","data":["a","b"]}]}`)
+	if want := `"shape":[2],"datatype":"BYTES","parameters":{"content_type":"image/png"},"data":["/1BORw==","/1BORw=="]`; !strings.Contains(w.Body.String(), want) || w.Header().Get("X-Exact") != "yes" {
+		t.Errorf("%d %s, want %s", w.Code, w.Body, want)
+	}
+	wantFailure(t, ask(t, handler(m), "POST /v2/models/nobody/infer", `{"inputs":[{"name":"x","shape":[2],"datatype":"BYTES","data":["a","b"]}]}`), 404, "Model not found: nobody")
+}
+
+// TestCompressed sends a compressed question, and asks for a compressed answer.
+func TestCompressed(t *testing.T) {
+	t.Parallel()
+	numbers := strings.TrimSuffix(strings.Repeat("1,", 1500), ",")
+	text := `{"id":"7","inputs":[{"name":"x","shape":[1500],"datatype":"INT8","data":[` + numbers + `]}],"outputs":[{"name":"x","parameters":{"binary_data":true}}]}`
+	var sent bytes.Buffer
+	out := gzip.NewWriter(&sent)
+	_, _ = out.Write([]byte(text))
+	_ = out.Close()
+	w := ask(t, handler(&models{}), "POST /v2/models/m/infer", sent.String(), "Content-Encoding: gzip", "Accept-Encoding: deflate;q=0, gzip", lengthHeader+": "+strconv.Itoa(len(text)))
+	if w.Code != http.StatusOK || w.Header().Get("Content-Encoding") != "gzip" || w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
+		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	in, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(in)
+	want := `{"model_name":"m","id":"7","outputs":[{"name":"x","shape":[1500],"datatype":"INT8","parameters":{"binary_data_size":1500}}]}` + strings.Repeat("\x01", 1500)
+	if err != nil || string(got) != want || w.Header().Get(lengthHeader) != strconv.Itoa(len(want)-1500) {
+		t.Errorf("%q, %v, %v", got, w.Header(), err)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
@@ -88,58 +87,16 @@ type Given struct {
 	Tensor      tensor.Tensor
 }
 
-// Input makes an input of what is given. One element of bytes is a file, a picture for instance, unless the model's
-// signature has a tensor of bytes by that name; everything else is the tensor itself.
-func (s Signature) Input(g Given) model.Input {
-	if texts, err := tensor.Data[string](g.Tensor); err == nil && len(texts) == 1 && !s.takesBytes(g.Name) {
-		in := model.Input{Name: g.Name, Data: []byte(texts[0])}
-		if strings.Contains(g.ContentType, "/") {
-			in.ContentType = strings.ToLower(g.ContentType)
-		}
-		return in
-	}
-	return model.Input{Name: g.Name, Tensor: &g.Tensor}
-}
-
-func (s Signature) takesBytes(name string) bool {
-	return slices.ContainsFunc(s.Inputs, func(m Metadata) bool { return m.Name == name && m.Datatype == "BYTES" })
-}
-
 // Output is a tensor of an answer.
 type Output struct {
 	Name        string
-	ContentType string // of the one element of [Body]
+	ContentType string // of the elements of [Body]
 	Tensor      tensor.Tensor
 }
 
-// Body is the name of the output that is the answer as the other APIs give it: one element of bytes. It is there where a
+// Body is the name of the output that is the answer as the other APIs give it: an element of bytes for each row. It is there where a
 // request names it, or where the handler has no tensors, as an explanation has none.
 const Body = "body"
-
-// Answer returns an answer's tensors: those that are wanted, in that order, or all, in the order of the signature and
-// otherwise of their names. It returns [fault.Invalid] for a name that the answer does not have.
-func (s Signature) Answer(resp *model.Response, want []string) ([]Output, error) {
-	if len(want) == 0 {
-		want = s.names(resp.Tensors)
-	}
-	outputs := make([]Output, len(want))
-	for i, name := range want {
-		t, ok := resp.Tensors[name]
-		switch {
-		case ok:
-			outputs[i] = Output{Name: name, Tensor: t}
-		case name == Body:
-			whole, err := tensor.New([]int64{1}, []string{string(resp.Body)})
-			if err != nil {
-				return nil, err
-			}
-			outputs[i] = Output{Name: Body, ContentType: resp.ContentType, Tensor: whole}
-		default:
-			return nil, fmt.Errorf("%w: output %q: the answer has none of that name%s", fault.Invalid, name, nearest.Hint(name, s.names(resp.Tensors)))
-		}
-	}
-	return outputs, nil
-}
 
 // names returns the names of all outputs, in their order.
 func (s Signature) names(all tensor.Named) []string {

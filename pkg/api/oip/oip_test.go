@@ -134,78 +134,134 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func TestInput(t *testing.T) {
+// sameTensor compares tensors by their elements.
+func sameTensor() cmp.Option {
+	return cmp.Comparer(func(a, b tensor.Tensor) bool {
+		one, failed := oip.Encode(a)
+		other, err := oip.Encode(b)
+		return a.String() == b.String() && failed == nil && err == nil && string(one) == string(other)
+	})
+}
+
+func TestRows(t *testing.T) {
 	t.Parallel()
-	text, several, number := of(t, []int64{1, 1}, "picture"), of(t, []int64{2}, "a", "b"), of(t, []int64{1}, int32(7))
+	text, several, number := of(t, []int64{1, 1}, "picture"), of(t, []int64{2, 1}, "a", "b"), of(t, []int64{1}, int32(7))
 	words := oip.Signature{Inputs: []oip.Metadata{{Name: "words", Datatype: "BYTES"}, {Name: "x", Datatype: "FP32"}}}
+	file := func(name, contentType, data string) model.Input {
+		return model.Input{Name: name, ContentType: contentType, Data: []byte(data)}
+	}
+	many := make([]string, oip.MaxRows+1)
 	tests := []struct {
 		name      string
 		signature oip.Signature
-		given     oip.Given
-		want      model.Input
+		given     []oip.Given
+		want      [][]model.Input
+		kind      fault.Kind
+		says      string
 	}{
-		{"a file", oip.Signature{}, oip.Given{Name: "x", Tensor: text}, model.Input{Name: "x", Data: []byte("picture")}},
-		{"a file of a type", words, oip.Given{Name: "x", ContentType: "Image/PNG", Tensor: text}, model.Input{Name: "x", ContentType: "image/png", Data: []byte("picture")}},
-		{"no media type", words, oip.Given{Name: "x", ContentType: "str", Tensor: text}, model.Input{Name: "x", Data: []byte("picture")}},
-		{"the network takes bytes", words, oip.Given{Name: "words", Tensor: text}, model.Input{Name: "words", Tensor: &text}},
-		{"several elements", oip.Signature{}, oip.Given{Name: "x", Tensor: several}, model.Input{Name: "x", Tensor: &several}},
-		{"numbers", oip.Signature{}, oip.Given{Name: "x", ContentType: "image/png", Tensor: number}, model.Input{Name: "x", Tensor: &number}},
+		{name: "a file", given: []oip.Given{{Name: "x", Tensor: text}}, want: [][]model.Input{{file("x", "", "picture")}}},
+		{name: "a file of a type", signature: words, given: []oip.Given{{Name: "x", ContentType: "Image/PNG", Tensor: text}}, want: [][]model.Input{{file("x", "image/png", "picture")}}},
+		{name: "no media type", signature: words, given: []oip.Given{{Name: "x", ContentType: "str", Tensor: text}}, want: [][]model.Input{{file("x", "", "picture")}}},
+		{name: "the network takes bytes", signature: words, given: []oip.Given{{Name: "words", Tensor: several}}, want: [][]model.Input{{{Name: "words", Tensor: &several}}}},
+		{name: "numbers", given: []oip.Given{{Name: "x", ContentType: "image/png", Tensor: number}}, want: [][]model.Input{{{Name: "x", Tensor: &number}}}},
+		{name: "several files", given: []oip.Given{{Name: "x", ContentType: "image/png", Tensor: several}}, want: [][]model.Input{{file("x", "image/png", "a")}, {file("x", "image/png", "b")}}},
+		{
+			name: "several files, and what goes with each", signature: words,
+			given: []oip.Given{{Name: "method", Tensor: text}, {Name: "x", Tensor: several}, {Name: "n", Tensor: number}, {Name: "y", Tensor: several}},
+			want: [][]model.Input{
+				{file("method", "", "picture"), file("x", "", "a"), {Name: "n", Tensor: &number}, file("y", "", "a")},
+				{file("method", "", "picture"), file("x", "", "b"), {Name: "n", Tensor: &number}, file("y", "", "b")},
+			},
+		},
+		{
+			name: "as many", given: []oip.Given{{Name: "x", Tensor: several}, {Name: "y", Tensor: of(t, []int64{3}, "a", "b", "c")}}, kind: fault.Invalid,
+			says: `invalid: input "x" has 2 elements, and "y" has 3; want as many in each`,
+		},
+		{
+			name: "too many", given: []oip.Given{{Name: "x", Tensor: of(t, []int64{int64(len(many))}, many...)}}, kind: fault.TooLarge,
+			says: `too large: input "x" has 1001 elements, at most 1000 are taken`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := tt.signature.Input(tt.given)
-			if diff := cmp.Diff(tt.want, got, cmp.Comparer(func(a, b tensor.Tensor) bool { return a.String() == b.String() })); diff != "" {
-				t.Errorf("input (-want +got):\n%s", diff)
+			got, err := tt.signature.Rows(tt.given)
+			if tt.says != "" {
+				if fault.Of(err) != tt.kind || err.Error() != tt.says {
+					t.Errorf("%v, want %s", err, tt.says)
+				}
+				return
+			}
+			if diff := cmp.Diff(tt.want, got, sameTensor()); err != nil || diff != "" {
+				t.Errorf("%v, rows (-want +got):\n%s", err, diff)
 			}
 		})
 	}
 }
 
-func TestAnswer(t *testing.T) {
+func TestAnswers(t *testing.T) {
 	t.Parallel()
-	scores, boxes := of(t, []int64{2}, float32(1), float32(2)), of(t, []int64{1}, int64(3))
-	full := &model.Response{ContentType: "application/json", Body: []byte("{}"), Tensors: tensor.Named{"scores": scores, "boxes": boxes}}
+	row := func(body string, named tensor.Named) *model.Response {
+		return &model.Response{ContentType: "application/json", Body: []byte(body), Tensors: named}
+	}
+	scores, boxes := of(t, []int64{1, 2}, float32(1), float32(2)), of(t, []int64{1, 1}, int64(3))
+	full := row("{}", tensor.Named{"scores": scores, "boxes": boxes})
+	other := row("[]", tensor.Named{"scores": of(t, []int64{1, 2}, float32(3), float32(4)), "boxes": of(t, []int64{1, 2}, int64(3), int64(4))})
+	one, two := row("1", tensor.Named{"scores": scores}), row("2", tensor.Named{"scores": of(t, []int64{1, 2}, float32(3), float32(4))})
 	bare := &model.Response{ContentType: "image/png", Body: []byte("PNG")}
 	ordered := oip.Signature{Outputs: []oip.Metadata{{Name: "scores"}, {Name: "masks"}}}
 	tests := []struct {
 		name      string
 		signature oip.Signature
-		resp      *model.Response
+		rows      []*model.Response
+		mode      model.Mode
 		want      []string
-		outputs   []string
+		outputs   []oip.Output
 		says      string
 	}{
-		{"by name", oip.Signature{}, full, nil, []string{"boxes int64[1]", "scores float32[2]"}, ""},
-		{"by signature", ordered, full, nil, []string{"scores float32[2]", "boxes int64[1]"}, ""},
-		{"wanted", ordered, full, []string{"boxes"}, []string{"boxes int64[1]"}, ""},
-		{"with the body", ordered, full, []string{"body", "scores"}, []string{"body application/json string[1]", "scores float32[2]"}, ""},
-		{"no tensors", ordered, bare, nil, []string{"body image/png string[1]"}, ""},
-		{"unknown", ordered, full, []string{"score"}, nil, `invalid: output "score": the answer has none of that name, did you mean "scores"?`},
+		{name: "by name", rows: []*model.Response{full}, outputs: []oip.Output{{Name: "boxes", Tensor: boxes}, {Name: "scores", Tensor: scores}}},
+		{name: "by signature", signature: ordered, rows: []*model.Response{full}, outputs: []oip.Output{{Name: "scores", Tensor: scores}, {Name: "boxes", Tensor: boxes}}},
+		{name: "wanted", signature: ordered, rows: []*model.Response{full}, want: []string{"boxes"}, outputs: []oip.Output{{Name: "boxes", Tensor: boxes}}},
+		{
+			name: "with the body", rows: []*model.Response{full}, want: []string{"body", "scores"},
+			outputs: []oip.Output{{Name: "body", ContentType: "application/json", Tensor: of(t, []int64{1}, "{}")}, {Name: "scores", Tensor: scores}},
+		},
+		{name: "no tensors", signature: ordered, rows: []*model.Response{bare}, outputs: []oip.Output{{Name: "body", ContentType: "image/png", Tensor: of(t, []int64{1}, "PNG")}}},
+		{name: "unknown", rows: []*model.Response{full}, want: []string{"score"}, says: `invalid: output "score": the answer has none of that name, did you mean "scores"?`},
+		{
+			name: "two rows", signature: ordered, rows: []*model.Response{one, two}, want: []string{"scores", "body"},
+			outputs: []oip.Output{
+				{Name: "scores", Tensor: of(t, []int64{2, 2}, float32(1), float32(2), float32(3), float32(4))},
+				{Name: "body", ContentType: "application/json", Tensor: of(t, []int64{2}, "1", "2")},
+			},
+		},
+		{
+			name: "two explanations", rows: []*model.Response{one, two}, mode: model.ModeExplain,
+			outputs: []oip.Output{{Name: "scores", Tensor: of(t, []int64{2, 1, 2}, float32(1), float32(2), float32(3), float32(4))}},
+		},
+		{
+			name: "two that do not join", rows: []*model.Response{full, other},
+			outputs: []oip.Output{{Name: "body", ContentType: "application/json", Tensor: of(t, []int64{2}, "{}", "[]")}},
+		},
+		{
+			name: "a tensor of two that do not join", rows: []*model.Response{full, other}, want: []string{"boxes"},
+			says: `invalid: output "boxes": the answers to the 2 elements have different shapes; ask for the output "body", which has each, or one at a time`,
+		},
+		{name: "files", rows: []*model.Response{bare, bare}, outputs: []oip.Output{{Name: "body", ContentType: "image/png", Tensor: of(t, []int64{2}, "PNG", "PNG")}}},
+		{name: "files of two types", rows: []*model.Response{bare, one}, outputs: []oip.Output{{Name: "body", Tensor: of(t, []int64{2}, "PNG", "1")}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tt.signature.Answer(tt.resp, tt.want)
+			got, err := tt.signature.Answers(tt.rows, tt.mode, tt.want)
 			if tt.says != "" {
 				if fault.Of(err) != fault.Invalid || err.Error() != tt.says {
 					t.Errorf("%v, want %s", err, tt.says)
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var names []string
-			for _, o := range got {
-				name := o.Name + " "
-				if o.ContentType != "" {
-					name += o.ContentType + " "
-				}
-				names = append(names, name+o.Tensor.String())
-			}
-			if diff := cmp.Diff(tt.outputs, names); diff != "" {
-				t.Errorf("outputs (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tt.outputs, got, sameTensor()); err != nil || diff != "" {
+				t.Errorf("%v, outputs (-want +got):\n%s", err, diff)
 			}
 		})
 	}

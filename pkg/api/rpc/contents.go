@@ -8,7 +8,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/api/oip"
 	"github.com/tsgo/tsgo/pkg/api/rpc/openinferencepb"
 	"github.com/tsgo/tsgo/pkg/fault"
-	"github.com/tsgo/tsgo/pkg/model"
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
@@ -16,7 +15,7 @@ import (
 const typeParameter = "content_type"
 
 // inputs reads the tensors of a question, all raw or none.
-func inputs(req *openinferencepb.ModelInferRequest, signature oip.Signature) ([]model.Input, error) {
+func inputs(req *openinferencepb.ModelInferRequest) ([]oip.Given, error) {
 	given, raw := req.GetInputs(), req.GetRawInputContents()
 	switch {
 	case len(given) > api.MaxFields:
@@ -24,7 +23,7 @@ func inputs(req *openinferencepb.ModelInferRequest, signature oip.Signature) ([]
 	case len(raw) > 0 && len(raw) != len(given):
 		return nil, fmt.Errorf("%w: raw_input_contents has %d elements, want one for each of the %d inputs", fault.Invalid, len(raw), len(given))
 	}
-	all := make([]model.Input, len(given))
+	all := make([]oip.Given, len(given))
 	for i, in := range given {
 		var t tensor.Tensor
 		var err error
@@ -40,7 +39,7 @@ func inputs(req *openinferencepb.ModelInferRequest, signature oip.Signature) ([]
 			return nil, fmt.Errorf("input %d, %.100q: %w", i, in.GetName(), err)
 		}
 		media, _ := valueOf(in.GetParameters()[typeParameter])
-		all[i] = signature.Input(oip.Given{Name: in.GetName(), ContentType: media, Tensor: t})
+		all[i] = oip.Given{Name: in.GetName(), ContentType: media, Tensor: t}
 	}
 	return all, nil
 }

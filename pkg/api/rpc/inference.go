@@ -2,14 +2,20 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/tsgo/tsgo/pkg/api"
@@ -33,6 +39,8 @@ type InferenceOptions struct {
 	Signature func(ref model.Ref) oip.Signature
 	MaxAnswer int64  // as in [inference.Options]; of [OpenInference], bytes of the message
 	Version   string // of the server
+
+	Log *slog.Logger // defects that are told within a stream, which goes on; nil: none
 }
 
 // Inference is TorchServe's inference service.
@@ -41,11 +49,16 @@ type Inference struct {
 
 	models inference.Models
 	asker  inference.Asker
+	log    *slog.Logger
+	stop   <-chan struct{} // closed when its server stops; nil: it has none
 }
 
 // NewInference returns the inference service of models.
 func NewInference(models inference.Models, opts InferenceOptions) *Inference {
-	return &Inference{models: models, asker: asker(models, opts)}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Inference{models: models, asker: asker(models, opts), log: opts.Log}
 }
 
 func asker(models model.Predictor, opts InferenceOptions) inference.Asker {
@@ -56,6 +69,9 @@ func asker(models model.Predictor, opts InferenceOptions) inference.Asker {
 func (s *Inference) Register(to grpc.ServiceRegistrar) {
 	inferencepb.RegisterInferenceAPIsServiceServer(to, s)
 }
+
+// until ends what waits for its caller when stop is closed.
+func (s *Inference) until(stop <-chan struct{}) { s.stop = stop }
 
 // Ping tells whether all models can answer, in JSON.
 func (s *Inference) Ping(context.Context, *emptypb.Empty) (*inferencepb.TorchServeHealthResponse, error) {
@@ -74,9 +90,16 @@ func (s *Inference) Predictions(ctx context.Context, req *inferencepb.Prediction
 	for _, name := range slices.Sorted(maps.Keys(req.GetInput())) {
 		inputs = append(inputs, model.Input{Name: name, Data: req.GetInput()[name]})
 	}
-	resp, err := ask(ctx, s.asker, inference.Question{Ref: ref, Inputs: inputs})
-	if err != nil {
+	if err := named(ref.Name); err != nil {
 		return nil, err
+	}
+	q := question{inference.Question{Ref: ref, Inputs: inputs}}
+	if err := q.of(ctx); err != nil {
+		return nil, err
+	}
+	resp, err := s.asker.Ask(ctx, q.Question)
+	if err != nil {
+		return nil, api.About(err, ref)
 	}
 	if err := s.asker.Fits(len(resp.Body)); err != nil {
 		return nil, err
@@ -96,10 +119,75 @@ func (s *Inference) StreamPredictions(req *inferencepb.PredictionsRequest, strea
 	return stream.Send(resp)
 }
 
-// StreamPredictions2 fails: no model here keeps a state from one request to the next.
-func (s *Inference) StreamPredictions2(grpc.BidiStreamingServer[inferencepb.PredictionsRequest, inferencepb.PredictionResponse]) error {
-	return api.Words(fault.Unsupported, "StreamPredictions2 is for models that keep a state from one request to the next, "+
-		"which none here does; call Predictions or StreamPredictions.")
+// StreamPredictions2 asks a model about each message, in their order. No model here keeps a state from one to the next: what
+// makes messages a sequence is their name alone, which their answers have too. One that fails is told in its answer, and
+// the others go on.
+func (s *Inference) StreamPredictions2(stream grpc.BidiStreamingServer[inferencepb.PredictionsRequest, inferencepb.PredictionResponse]) error {
+	ctx, messages := stream.Context(), receive(stream)
+	for {
+		var message received
+		select {
+		case message = <-messages:
+		case <-s.stop:
+			return status.Error(codes.Unavailable, "the server is stopping")
+		}
+		req, err := message.req, message.err
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var resp *inferencepb.PredictionResponse
+		if req.GetSequenceId() == "" {
+			err = api.Words(fault.Invalid, "Parameter sequenceId is required.")
+		} else {
+			resp, err = s.Predictions(ctx, req)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			resp = &inferencepb.PredictionResponse{SequenceId: req.SequenceId, Status: s.told(ctx, err)}
+		}
+		if err := stream.Send(resp); err != nil {
+			return err
+		}
+	}
+}
+
+// received is what came of waiting for a message.
+type received struct {
+	req *inferencepb.PredictionsRequest
+	err error
+}
+
+// receive hands over the messages of a stream, and last its error. It ends with the call.
+func receive(stream grpc.BidiStreamingServer[inferencepb.PredictionsRequest, inferencepb.PredictionResponse]) <-chan received {
+	messages := make(chan received)
+	go func() {
+		for {
+			req, err := stream.Recv()
+			select {
+			case messages <- received{req, err}:
+			case <-stream.Context().Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return messages
+}
+
+// told returns a failure as a part of an answer.
+func (s *Inference) told(ctx context.Context, err error) *spb.Status {
+	id := api.RequestID(ctx)
+	if fault.Of(err) == fault.Internal {
+		s.log.ErrorContext(ctx, "request failed", "request", id, "method", "StreamPredictions2", "err", err)
+	}
+	return status.Convert(failure(err, id)).Proto()
 }
 
 // The metadata of questions and answers.
@@ -108,22 +196,15 @@ const (
 	contentType = "tsgo-content-type" // of an answer that is bytes; content-type itself is gRPC's own
 )
 
-// ask asks a question in the mode that the call's metadata says.
-func ask(ctx context.Context, asker inference.Asker, q inference.Question) (*model.Response, error) {
-	if err := named(q.Ref.Name); err != nil {
-		return nil, err
-	}
+// question is what a call asks.
+type question struct{ inference.Question }
+
+// of takes over what the metadata of a call says: the mode, and what the handler may see.
+func (q *question) of(ctx context.Context) (err error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	var err error
-	if q.Mode, err = modeOf(md); err != nil {
-		return nil, err
-	}
 	q.Header = header(md)
-	resp, err := asker.Ask(ctx, q)
-	if err != nil {
-		return nil, api.About(err, q.Ref)
-	}
-	return resp, nil
+	q.Mode, err = modeOf(md)
+	return err
 }
 
 func modeOf(md metadata.MD) (model.Mode, error) {

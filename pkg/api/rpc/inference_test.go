@@ -166,14 +166,87 @@ func TestStreamPredictions(t *testing.T) {
 	}
 	_, err = stream.Recv()
 	wantFailure(t, err, codes.InvalidArgument, "BadRequestException", "Parameter model_name is required.")
+}
 
-	both, err := c.StreamPredictions2(t.Context())
+// TestSequence asks in a stream of several messages: each is answered in its turn, and one that fails stops none.
+func TestSequence(t *testing.T) {
+	t.Parallel()
+	var log logged
+	m := &models{answer: func(_ context.Context, ref model.Ref, req *model.Request) (*model.Response, error) {
+		if ref.Name == "broken" {
+			return nil, errSecret
+		}
+		return &model.Response{Body: append([]byte("about "), req.Inputs[0].Data...)}, nil
+	}}
+	conn, _ := serve(t, rpc.Options{}, rpc.NewInference(m, rpc.InferenceOptions{Log: logTo(&log)}))
+	stream, err := inferencepb.NewInferenceAPIsServiceClient(conn).StreamPredictions2(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = both.Recv()
-	wantFailure(t, err, codes.Unimplemented, "UnsupportedException", "StreamPredictions2 is for models that keep a state "+
-		"from one request to the next, which none here does; call Predictions or StreamPredictions.")
+	for _, tt := range []struct {
+		model, sequence, text string
+		want                  string
+		code                  codes.Code
+	}{
+		{"m", "a", "one", "about one", codes.OK},
+		{"broken", "a", "two", "internal error; the server's log has the details under request ", codes.Internal},
+		{"m", "", "three", "Parameter sequenceId is required.", codes.InvalidArgument},
+		{"", "b", "four", "Parameter model_name is required.", codes.InvalidArgument},
+		{"m", "b", "five", "about five", codes.OK},
+	} {
+		req := &inferencepb.PredictionsRequest{ModelName: tt.model, Input: map[string][]byte{"data": []byte(tt.text)}}
+		if tt.sequence != "" {
+			req.SequenceId = &tt.sequence
+		}
+		if err := stream.Send(req); err != nil {
+			t.Fatal(err)
+		}
+		got, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(got.GetPrediction())
+		if tt.code != codes.OK {
+			text = got.GetStatus().GetMessage()
+		}
+		if !strings.HasPrefix(text, tt.want) || codes.Code(got.GetStatus().GetCode()) != tt.code || got.GetSequenceId() != tt.sequence {
+			t.Errorf("%s: %v, want %v %s", tt.text, got, tt.code, tt.want)
+		}
+	}
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("the end: %v, %v", got, err)
+	}
+	if got := log.String(); strings.Count(got, "request failed") != 1 || !strings.Contains(got, errSecret.Error()) {
+		t.Errorf("log %s", got)
+	}
+}
+
+// TestSequenceStops has a stream that nobody writes to, and a server that does not wait for it.
+func TestSequenceStops(t *testing.T) {
+	t.Parallel()
+	conn, s := serve(t, rpc.Options{}, rpc.NewInference(&models{}, rpc.InferenceOptions{}))
+	stream, err := inferencepb.NewInferenceAPIsServiceClient(conn).StreamPredictions2(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequence := "a"
+	if err := stream.Send(&inferencepb.PredictionsRequest{ModelName: "m", SequenceId: &sequence}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if got, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("%v, %v, want %v", got, err, codes.Unavailable)
+	}
 }
 
 // wantFailure compares a failure with what it is to be.

@@ -124,27 +124,34 @@ func (s *OpenInference) signature(ref model.Ref) oip.Signature {
 
 // ModelInfer asks a model. The answer is raw where the question was, and where a type has no other form.
 func (s *OpenInference) ModelInfer(ctx context.Context, req *openinferencepb.ModelInferRequest) (*openinferencepb.ModelInferResponse, error) {
-	q := inference.Question{Ref: model.Ref{Name: req.GetModelName(), Version: req.GetModelVersion()}}
+	q := question{inference.Question{Ref: model.Ref{Name: req.GetModelName(), Version: req.GetModelVersion()}}}
 	if err := named(q.Ref.Name); err != nil {
 		return nil, err
 	}
 	signature := s.signature(q.Ref)
-	var err error
-	if q.Inputs, err = inputs(req, signature); err != nil {
+	given, err := inputs(req)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := signature.Rows(given)
+	if err != nil {
 		return nil, err
 	}
 	if q.Params, err = s.params(req.GetParameters()); err != nil {
 		return nil, err
 	}
-	answer, err := ask(ctx, s.asker, q)
-	if err != nil {
+	if err := q.of(ctx); err != nil {
 		return nil, err
+	}
+	answers, err := s.asker.AskRows(ctx, q.Question, rows)
+	if err != nil {
+		return nil, api.About(err, q.Ref)
 	}
 	wanted := make([]string, len(req.GetOutputs()))
 	for i, o := range req.GetOutputs() {
 		wanted[i] = o.GetName()
 	}
-	outputs, err := signature.Answer(answer, wanted)
+	outputs, err := signature.Answers(answers, q.Mode, wanted)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -196,12 +199,12 @@ func TestEveryType(t *testing.T) {
 			t.Parallel()
 			shape := []int64{1, 2}
 			got := ask(t, &question{
-				ModelName: "m", ModelVersion: "2.0", Id: "mine",
-				Inputs: []*given{{Name: "x", Datatype: tt.datatype, Shape: shape}}, RawInputContents: [][]byte{[]byte(tt.raw)},
+				ModelName: "words", ModelVersion: "2.0", Id: "mine",
+				Inputs: []*given{{Name: "words", Datatype: tt.datatype, Shape: shape}}, RawInputContents: [][]byte{[]byte(tt.raw)},
 			})
 			want := &reply{
-				ModelName: "m", ModelVersion: "2.0", Id: "mine",
-				Outputs: []*output{{Name: "x", Datatype: tt.datatype, Shape: shape}}, RawOutputContents: [][]byte{[]byte(tt.raw)},
+				ModelName: "words", ModelVersion: "2.0", Id: "mine",
+				Outputs: []*output{{Name: "words", Datatype: tt.datatype, Shape: shape}}, RawOutputContents: [][]byte{[]byte(tt.raw)},
 			}
 			if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 				t.Errorf("raw (-want +got):\n%s", diff)
@@ -209,8 +212,8 @@ func TestEveryType(t *testing.T) {
 			if tt.contents == nil {
 				return
 			}
-			got = ask(t, &question{ModelName: "m", Id: "mine", Inputs: []*given{{Name: "x", Datatype: tt.datatype, Shape: shape, Contents: tt.contents}}})
-			want = &reply{ModelName: "m", Id: "mine", Outputs: []*output{{Name: "x", Datatype: tt.datatype, Shape: shape, Contents: tt.contents}}}
+			got = ask(t, &question{ModelName: "words", Id: "mine", Inputs: []*given{{Name: "words", Datatype: tt.datatype, Shape: shape, Contents: tt.contents}}})
+			want = &reply{ModelName: "words", Id: "mine", Outputs: []*output{{Name: "words", Datatype: tt.datatype, Shape: shape, Contents: tt.contents}}}
 			if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 				t.Errorf("contents (-want +got):\n%s", diff)
 			}
@@ -403,4 +406,40 @@ func FuzzModelInfer(f *testing.F) {
 			t.Errorf("%v: %v", &req, err)
 		}
 	})
+}
+
+// TestSeveralFiles sends several files as one tensor: each is asked about, and the answers are rows of one.
+func TestSeveralFiles(t *testing.T) {
+	t.Parallel()
+	m, c := asking(t)
+	files := [][]byte{[]byte("\xffone"), []byte("two"), {}}
+	got, err := c.ModelInfer(t.Context(), &question{ModelName: "m", Id: "mine", Inputs: []*given{{
+		Name: "x", Datatype: "BYTES", Shape: []int64{3, 1}, Contents: &contents{BytesContents: files},
+	}}, Outputs: []*openinferencepb.ModelInferRequest_InferRequestedOutputTensor{{Name: "body"}}})
+	if err != nil || len(got.GetOutputs()) != 1 || !slices.Equal(got.GetOutputs()[0].GetShape(), []int64{3}) {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if len(m.asked) != 3 {
+		t.Errorf("%d questions, want 3", len(m.asked))
+	}
+	for _, req := range m.asked {
+		if len(req.Inputs) != 1 || req.Inputs[0].Tensor != nil || req.Inputs[0].Name != "x" {
+			t.Errorf("asked %+v", req)
+		}
+	}
+}
+
+// TestCompressed sends a compressed question; what it holds counts against the limit, and not what it takes on the way.
+func TestCompressed(t *testing.T) {
+	t.Parallel()
+	conn, _ := serve(t, rpc.Options{MaxReceive: 10_000}, openInference(&models{answer: echo}))
+	c := openinferencepb.NewGRPCInferenceServiceClient(conn)
+	for n, want := range map[int]codes.Code{1000: codes.OK, 1_000_000: codes.ResourceExhausted} {
+		_, err := c.ModelInfer(t.Context(), &question{ModelName: "m", Inputs: []*given{{
+			Name: "x", Datatype: "UINT8", Shape: []int64{int64(n)},
+		}}, RawInputContents: [][]byte{make([]byte, n)}}, grpc.UseCompressor("gzip"))
+		if status.Code(err) != want {
+			t.Errorf("%d bytes: %v, want %v", n, err, want)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	_ "google.golang.org/grpc/encoding/gzip" // a caller may compress what it sends, and is answered likewise
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
@@ -86,6 +87,9 @@ func NewServer(opts Options, services ...Service) *Server {
 	s := grpc.NewServer(settings...)
 	for _, service := range services {
 		service.Register(s)
+		if waits, ok := service.(interface{ until(stop <-chan struct{}) }); ok {
+			waits.until(ctx.Done())
+		}
 	}
 	healthpb.RegisterHealthServer(s, &health{ready: opts.Ready, known: s.GetServiceInfo, stopping: ctx.Done()})
 	reflection.Register(s)

@@ -4,6 +4,7 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -20,6 +21,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +75,7 @@ func Open(opts Options) (*Source, error) {
 	switch {
 	case opts.Keystore != "":
 		if t := opts.KeystoreType; t != "" && !strings.EqualFold(t, "PKCS12") {
-			return nil, fmt.Errorf("keystore of type %q: %w: want PKCS12; keytool -importkeystore -deststoretype PKCS12 makes one of it", t, fault.Invalid)
+			return nil, foreign(opts.Keystore, t)
 		}
 		s.files = append(s.files, opts.Keystore)
 	case opts.Certificate != "" && opts.Key != "":
@@ -228,6 +230,9 @@ func (s *Source) keystore() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keystore: %w: %w", fault.Invalid, err)
 	}
+	if t := javaType(data); t != "" {
+		return nil, foreign(s.opts.Keystore, t)
+	}
 	key, leaf, others, err := pkcs12.DecodeChain(data, s.opts.KeystorePass)
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
@@ -240,6 +245,27 @@ func (s *Source) keystore() (*tls.Certificate, error) {
 		pair.Certificate = append(pair.Certificate, other.Raw)
 	}
 	return &pair, nil
+}
+
+// javaType returns which of Java's own types a keystore is of, by its first bytes; "": of none.
+func javaType(data []byte) string {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xfe, 0xed, 0xfe, 0xed}):
+		return "JKS"
+	case bytes.HasPrefix(data, []byte{0xce, 0xce, 0xce, 0xce}):
+		return "JCEKS"
+	}
+	return ""
+}
+
+// foreign refuses a keystore of another type, and says how to make one of it that can be read.
+func foreign(keystore, kind string) error {
+	converted := strings.TrimSuffix(keystore, filepath.Ext(keystore)) + ".p12"
+	if converted == keystore {
+		converted = keystore + ".new"
+	}
+	return fmt.Errorf("keystore %s is of type %s: %w: want PKCS12, which this makes of it: keytool -importkeystore -srckeystore %s -srcstoretype %s -destkeystore %s -deststoretype PKCS12",
+		keystore, kind, fault.Invalid, keystore, kind, converted)
 }
 
 // lasts is how long a certificate holds that is made: longer than a server runs.

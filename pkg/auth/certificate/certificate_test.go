@@ -275,6 +275,7 @@ func TestOpenFails(t *testing.T) {
 	cert, key := write(t, dir, "cert.pem", server.certPEM()), write(t, dir, "key.pem", server.keyPEM(t))
 	p12 := write(t, dir, "a.p12", store(t, pkcs12.Modern, server, ca, "secret"))
 	empty := write(t, dir, "empty", nil)
+	jks, jceks := write(t, dir, "a.jks", []byte("\xfe\xed\xfe\xed\x00\x00\x00\x02")), write(t, dir, "b", []byte("\xce\xce\xce\xce\x00\x00\x00\x02"))
 	for _, test := range []struct {
 		name string
 		opts certificate.Options
@@ -290,7 +291,11 @@ func TestOpenFails(t *testing.T) {
 		{"wrong password", certificate.Options{Keystore: p12}, []string{"a.p12", "another password"}},
 		{"no keystore", certificate.Options{Keystore: cert}, []string{"cert.pem", "PKCS #12"}},
 		{"keystore that is not there", certificate.Options{Keystore: dir + "/gone"}, []string{"gone"}},
-		{"keystore of Java's own type", certificate.Options{Keystore: p12, KeystoreType: "JKS"}, []string{"JKS", "keytool"}},
+		{"keystore of Java's own type, as it is said", certificate.Options{Keystore: p12, KeystoreType: "JKS"}, []string{"JKS", "keytool"}},
+		{"keystore of Java's own type, as it is", certificate.Options{Keystore: jks}, []string{
+			"is of type JKS", "keytool -importkeystore -srckeystore " + jks + " -srcstoretype JKS -destkeystore " + strings.TrimSuffix(jks, ".jks") + ".p12 -deststoretype PKCS12",
+		}},
+		{"keystore of Java's other type", certificate.Options{Keystore: jceks}, []string{"is of type JCEKS", "keytool"}},
 		{"authority that is not there", certificate.Options{Certificate: cert, Key: key, ClientCA: dir + "/gone"}, []string{"authority", "gone"}},
 		{"authority that is none", certificate.Options{Certificate: cert, Key: key, ClientCA: key}, []string{"key.pem", "no certificate"}},
 	} {

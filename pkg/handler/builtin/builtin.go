@@ -2,6 +2,8 @@
 package builtin
 
 import (
+	"slices"
+
 	"github.com/tsgo/tsgo/pkg/handler"
 	"github.com/tsgo/tsgo/pkg/handler/classify"
 	"github.com/tsgo/tsgo/pkg/handler/detect"
@@ -19,4 +21,9 @@ func Handlers() map[string]handler.Factory {
 		"object_detector":  detect.New,
 		"text_classifier":  text.New,
 	}
+}
+
+// Params returns the names of the parameters that one or another of the handlers takes, beside those of explanations.
+func Params() []string {
+	return slices.Concat([]string{handler.ParamTopK}, detect.Params(), tensors.Params())
 }

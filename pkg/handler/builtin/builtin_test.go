@@ -399,3 +399,11 @@ func compact(t *testing.T, body []byte) string {
 	}
 	return out.String()
 }
+
+func TestParams(t *testing.T) {
+	t.Parallel()
+	want := []string{"top_k", "threshold", "iou", "max_detections", "outputs"}
+	if diff := cmp.Diff(want, builtin.Params()); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+}

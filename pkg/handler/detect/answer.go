@@ -22,6 +22,9 @@ const (
 	paramMaxDetections = "max_detections"
 )
 
+// Params are the names of the parameters that a request may carry.
+func Params() []string { return []string{paramThreshold, paramIoU, paramMaxDetections} }
+
 // scoreKey is what a detection's score is called in the answer.
 const scoreKey = "score"
 

@@ -201,7 +201,7 @@ func fallback[T comparable](setting *T, value T) {
 // Preprocess makes the network's input of a picture, or takes it as it is where the request carries a tensor or JSON
 // lists.
 func (d detector) Preprocess(ctx context.Context, req *model.Request) (tensor.Named, error) {
-	if err := handler.CheckParams(req, paramThreshold, paramIoU, paramMaxDetections); err != nil {
+	if err := handler.CheckParams(req, Params()...); err != nil {
 		return nil, err
 	}
 	if _, err := d.limits(req); err != nil {

@@ -19,6 +19,9 @@ const (
 	paramOutputs = "outputs" // the names of the outputs that are answered, with commas between them
 )
 
+// Params are the names of the parameters that a request may carry.
+func Params() []string { return []string{paramOutputs} }
+
 // The formats.
 const (
 	formatJSON = "json"

@@ -68,7 +68,7 @@ func (p passer) have(names []string) error {
 
 // Preprocess reads the network's inputs from the parts of the request, or from the members of one JSON object.
 func (p passer) Preprocess(_ context.Context, req *model.Request) (tensor.Named, error) {
-	if err := handler.CheckParams(req, paramOutputs); err != nil {
+	if err := handler.CheckParams(req, Params()...); err != nil {
 		return nil, err
 	}
 	if req.Mode == model.ModePredict {
