@@ -44,7 +44,7 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 	if maxPixels == 0 {
 		maxPixels = DefaultMaxPixels
 	}
-	src, err := open(data, maxPixels)
+	src, err := open(data, maxPixels, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,9 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 	return img, nil
 }
 
-// open decodes an image and turns it upright.
-func open(data []byte, maxPixels int64) (pixels, error) {
+// open decodes an image and turns it upright. Where needs is not nil, it is told the size of a picture that is stored
+// upright, and says what is needed of it.
+func open(data []byte, maxPixels int64, needs func(width, height int) need) (pixels, error) {
 	f, err := formatOf(data)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,11 @@ func open(data []byte, maxPixels int64) (pixels, error) {
 	if err := checkSize("the "+f.name, h.width, h.height, maxPixels); err != nil {
 		return nil, err
 	}
-	src, err := f.decode(data)
+	var need need
+	if needs != nil && h.orientation <= 1 {
+		need = needs(h.width, h.height)
+	}
+	src, err := f.decode(data, need)
 	if err != nil {
 		return nil, f.explain(err)
 	}
@@ -126,8 +131,8 @@ func (f format) explain(err error) error {
 }
 
 // decodeWith decodes with a decoder of the shape that package image has.
-func decodeWith(decode func(io.Reader) (image.Image, error)) func(data []byte) (pixels, error) {
-	return func(data []byte) (pixels, error) {
+func decodeWith(decode func(io.Reader) (image.Image, error)) func(data []byte, need need) (pixels, error) {
+	return func(data []byte, _ need) (pixels, error) {
 		img, err := decode(bytes.NewReader(data))
 		if err != nil {
 			return nil, err

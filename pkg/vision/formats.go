@@ -28,7 +28,13 @@ type format struct {
 	name   string
 	is     func(data []byte) bool
 	header func(data []byte) (header, error)
-	decode func(data []byte) (pixels, error) // called when the header's size is within the limit
+	decode func(data []byte, need need) (pixels, error) // called when the header's size is within the limit
+}
+
+// need says what is needed of a picture as it is stored, for decoders that can do with less, and what it may be kept in.
+type need struct {
+	from, to int     // columns; to 0: all
+	buffer   *[]byte // memory to use, which is replaced by what was used; nil: there is none
 }
 
 // formats returns the kinds of image that can be read.
@@ -162,10 +168,17 @@ func jpegHeader(data []byte) (header, error) {
 	return header{width: h.Width, height: h.Height, orientation: orientation(h.Exif)}, err
 }
 
-func decodeJPEG(data []byte) (pixels, error) {
-	img, err := jpeg.Decode(data)
+func decodeJPEG(data []byte, need need) (pixels, error) {
+	opts := jpeg.Options{From: need.from, To: need.to}
+	if need.buffer != nil {
+		opts.Buffer = *need.buffer
+	}
+	img, err := jpeg.Decode(data, opts)
 	if err != nil {
 		return nil, err
+	}
+	if need.buffer != nil {
+		*need.buffer = img.Buffer()
 	}
 	width, height := img.Size()
 	return &sampled{width: width, height: height, depth: img.Channels(), read: img.Row}, nil
@@ -179,7 +192,7 @@ func tiffHeader(data []byte) (header, error) {
 
 // decodeTIFF undoes a mistake of the library: it takes a fax's white to be white even where black is zero, as it is in
 // libtiff's files.
-func decodeTIFF(data []byte) (pixels, error) {
+func decodeTIFF(data []byte, _ need) (pixels, error) {
 	const group3, group4, blackIsZero = 3, 4, 1
 	img, err := tiff.Decode(bytes.NewReader(data))
 	if err != nil {

@@ -12,6 +12,7 @@ type pixels interface {
 
 // scratch is the memory that resampling needs besides its result. It may be used again.
 type scratch struct {
+	picture      []byte // a decoded picture
 	across, down kernel
 	source       []uint8 // a strip of source rows, as far as they are needed
 	rows         []uint8 // the rows that are resized down next

@@ -3,6 +3,7 @@ package vision
 import (
 	"context"
 	"image"
+	"math"
 	"sync"
 
 	"github.com/tsgo/tsgo/pkg/tensor"
@@ -56,14 +57,44 @@ func (t *Transform) Tensor(ctx context.Context, data []byte) (tensor.Tensor, err
 	if err := ctx.Err(); err != nil {
 		return tensor.Tensor{}, err
 	}
-	src, err := open(data, t.opts.MaxPixels)
+	s := t.scratch.Get().(*scratch)
+	defer t.keep(s)
+	src, err := open(data, t.opts.MaxPixels, func(width, height int) need {
+		from, to := t.columns(width, height)
+		return need{from, to, &s.picture}
+	})
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return tensor.Tensor{}, err
 	}
-	return t.apply(src)
+	return t.apply(src, s)
+}
+
+// keepAtMost is how large a picture may be whose memory is kept for others, in bytes.
+const keepAtMost = 16 << 20
+
+// keep has memory used again.
+func (t *Transform) keep(s *scratch) {
+	if cap(s.picture) > keepAtMost {
+		s.picture = nil
+	}
+	t.scratch.Put(s)
+}
+
+// columns returns the columns of a picture of a given size that are needed, and some more.
+func (t *Transform) columns(width, height int) (from, to int) {
+	g := t.opts.geometry(width, height)
+	part := g.inside()
+	if part.Empty() || g.width < 1 {
+		return 0, width
+	}
+	scale := float64(width) / float64(g.width)
+	reach := t.filter.support*max(scale, 1) + 2 // more than a pixel is made of, on either side
+	from = int(math.Floor(float64(part.Min.X)*scale - reach))
+	to = int(math.Ceil(float64(part.Max.X)*scale + reach))
+	return max(0, from), min(width, to)
 }
 
 // Apply returns the tensor of a decoded picture, of batch size 1. It is quick for the types that package image has, and
@@ -73,7 +104,9 @@ func (t *Transform) Apply(img image.Image) (tensor.Tensor, error) {
 	if err := checkSize("the picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
 		return tensor.Tensor{}, err
 	}
-	return t.apply(read(img))
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	return t.apply(read(img), s)
 }
 
 // Crop returns the rectangle that the tensor covers on an upright picture of a given size, in that picture's pixels. It
@@ -85,7 +118,7 @@ func (t *Transform) Crop(width, height int) image.Rectangle {
 	return t.opts.geometry(width, height).original(width, height)
 }
 
-func (t *Transform) apply(src pixels) (tensor.Tensor, error) {
+func (t *Transform) apply(src pixels, s *scratch) (tensor.Tensor, error) {
 	width, height := src.size()
 	g := t.opts.geometry(width, height)
 	if err := t.opts.check(g); err != nil {
@@ -95,8 +128,6 @@ func (t *Transform) apply(src pixels) (tensor.Tensor, error) {
 		src = &greyed{pixels: src}
 	}
 	out := t.output(g, src.channels())
-	s := t.scratch.Get().(*scratch)
-	defer t.scratch.Put(s)
 	s.resample(src, g, t.filter, out.line)
 	return out.tensor()
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/tsgo/tsgo/pkg/tensor"
@@ -68,4 +69,44 @@ func pixelsOf(t *testing.T, tr *vision.Transform, img image.Image) []uint8 {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestPartsOfPictures compares what comes of a file, of which no more is decoded than is needed, with what comes of the
+// whole picture.
+func TestPartsOfPictures(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"kitten.jpg", "coffee.jpg", "rocket.jpg"} {
+		data, err := os.ReadFile("../../samples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := vision.Decode(data, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, filter := range []vision.Interpolation{vision.Bilinear, vision.Lanczos, vision.Nearest} {
+			for _, size := range []int{8, 64, 224, 500} {
+				tr, err := vision.New(vision.Options{
+					Resize: size + size/3, ResizeRule: vision.ResizeShorter, Size: vision.Size{Width: size, Height: size},
+					Crop: vision.CropCenter, Interpolation: filter, DType: vision.Uint8,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 2 { // the second time in memory that was used
+					out, err := tr.Tensor(t.Context(), data)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := tensor.Data[uint8](out)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !bytes.Equal(pixelsOf(t, tr, whole), got) {
+						t.Errorf("%s to %d by %v is not what comes of all of it", name, size, filter)
+					}
+				}
+			}
+		}
+	}
 }

@@ -33,10 +33,16 @@ type rows interface {
 	row(dst []uint8, y, left, right int)
 }
 
+// Options say what is needed of a picture, and what it may be kept in. The zero value is all of it, in memory of its own.
+type Options struct {
+	From, To int    // only these columns of stored pixels, To itself not; To 0: all
+	Buffer   []byte // is used where it is large enough; [Image.Buffer] has it, or a larger one, in the end
+}
+
 // Decode decodes a JPEG. It returns [fault.Invalid] when data is damaged, incomplete or not a JPEG (never part of a
 // picture), [fault.TooLarge] when it is coded in absurdly many scans, and [fault.Unsupported] for what [ReadHeader] says
 // and for odd ratios of chroma subsampling.
-func Decode(data []byte) (*Image, error) {
+func Decode(data []byte, opts Options) (*Image, error) {
 	header, err := ReadHeader(data)
 	if err != nil {
 		return nil, err
@@ -44,7 +50,10 @@ func Decode(data []byte) (*Image, error) {
 	if err := checkScans(data, header.scans); err != nil {
 		return nil, err
 	}
-	rows, err := decode(data, header)
+	if opts.To == 0 || opts.To > header.Width || opts.From < 0 || opts.From >= opts.To {
+		opts.From, opts.To = 0, header.Width
+	}
+	rows, err := decode(data, header, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +66,17 @@ func (m *Image) Size() (width, height int) { return m.header.Width, m.header.Hei
 // Channels returns the bytes a pixel: 1 for grey, 3 for RGB.
 func (m *Image) Channels() int { return m.header.Channels }
 
-// Row writes pixels left to right-1 of row y to dst, which has room for Channels bytes each.
+// Buffer returns the memory that the picture is kept in, for another one, once this one is not used any more; nil: none
+// that can be used again.
+func (m *Image) Buffer() []byte {
+	if p, ok := m.rows.(packed); ok {
+		return p.pix
+	}
+	return nil
+}
+
+// Row writes pixels left to right-1 of row y, which must be among the columns that were asked for, to dst, which has room
+// for Channels bytes each.
 func (m *Image) Row(dst []uint8, y, left, right int) { m.rows.row(dst, y, left, right) }
 
 // packed holds pixels of one to four bytes, the first of which are read: all of grey and RGB, three of RGBA.
@@ -65,10 +84,11 @@ type packed struct {
 	pix           []uint8
 	stride        int
 	bytes, wanted int
+	left          int // the column that the rows begin with
 }
 
 func (p packed) row(dst []uint8, y, left, right int) {
-	src := p.pix[y*p.stride+left*p.bytes : y*p.stride+right*p.bytes]
+	src := p.pix[y*p.stride+(left-p.left)*p.bytes : y*p.stride+(right-p.left)*p.bytes]
 	if p.bytes == p.wanted {
 		copy(dst, src)
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"image/png"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +34,7 @@ func TestDecodeAsPillow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			img, err := jpeg.Decode(read(t, name))
+			img, err := jpeg.Decode(read(t, name), jpeg.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +73,7 @@ func TestDecodeAsPillow(t *testing.T) {
 func TestRowReadsAnyPart(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ycc444.jpg", "ycc422.jpg", "ycc420.jpg", "440.jpg", "411.jpg", "grey.jpg", "cmyk.jpg", "rgb.jpg"} {
-		img, err := jpeg.Decode(read(t, name))
+		img, err := jpeg.Decode(read(t, name), jpeg.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +165,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := jpeg.Decode(test.data)
+			_, err := jpeg.Decode(test.data, jpeg.Options{})
 			if err == nil || fault.Of(err) != test.kind || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("Decode: %v (%v), want %q (%v)", err, fault.Of(err), test.says, test.kind)
 			}
@@ -190,8 +191,45 @@ func cutScan(tb testing.TB, name string) []byte {
 
 func TestDecodeReadsWhatFollowsTheEnd(t *testing.T) {
 	t.Parallel()
-	if _, err := jpeg.Decode(append(bytes.Clone(read(t, "ycc420.jpg")), "a film, say"...)); err != nil {
+	if _, err := jpeg.Decode(append(bytes.Clone(read(t, "ycc420.jpg")), "a film, say"...), jpeg.Options{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestColumns decodes parts of each picture, one after the other into the same memory, and compares them with the whole.
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	const seed = 3
+	random := rand.New(rand.NewPCG(seed, seed))
+	names, err := filepath.Glob(pictures + "/*.jpg")
+	if err != nil || len(names) < 5 {
+		t.Fatalf("%d pictures, %v", len(names), err)
+	}
+	var buffer []byte
+	for _, name := range names {
+		data := read(t, filepath.Base(name))
+		whole, err := jpeg.Decode(data, jpeg.Options{})
+		if err != nil {
+			continue // another test has it refused
+		}
+		width, height := whole.Size()
+		for range 20 {
+			from := random.IntN(width)
+			to := from + 1 + random.IntN(width-from)
+			part, err := jpeg.Decode(data, jpeg.Options{From: from, To: to, Buffer: buffer})
+			if err != nil {
+				t.Fatalf("%s, columns %d to %d: %v", name, from, to, err)
+			}
+			want, got := make([]uint8, (to-from)*whole.Channels()), make([]uint8, (to-from)*whole.Channels())
+			for y := range height {
+				whole.Row(want, y, from, to)
+				part.Row(got, y, from, to)
+				if !bytes.Equal(want, got) {
+					t.Fatalf("seed %d: %s, row %d, columns %d to %d differ", seed, name, y, from, to)
+				}
+			}
+			buffer = part.Buffer()
+		}
 	}
 }
 
@@ -208,7 +246,7 @@ func FuzzDecode(f *testing.F) {
 		if err == nil && header.Width*header.Height > 1<<16 {
 			return
 		}
-		img, errDecode := jpeg.Decode(data)
+		img, errDecode := jpeg.Decode(data, jpeg.Options{})
 		if err = errors.Join(err, errDecode); err != nil {
 			if kind := fault.Of(err); kind == fault.Internal {
 				t.Fatalf("%v: of kind %v", err, kind)
@@ -231,7 +269,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		img, err := jpeg.Decode(data)
+		img, err := jpeg.Decode(data, jpeg.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -20,7 +20,7 @@ const Backend = "image/jpeg"
 // such a picture to be Adobe's, the standard library refuses it.
 const adobeCMYK = "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
-func decode(data []byte, header Header) (rows, error) {
+func decode(data []byte, header Header, _ Options) (rows, error) {
 	var src io.Reader = bytes.NewReader(data)
 	if header.components == 4 && !header.adobe {
 		src = io.MultiReader(bytes.NewReader(data[:2]), bytes.NewReader([]byte(adobeCMYK)), bytes.NewReader(data[2:]))

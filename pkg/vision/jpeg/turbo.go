@@ -37,9 +37,18 @@ static void warn(j_common_ptr info, int level) {
 	fail(info);
 }
 
-// decode writes the picture, of the size and bytes a pixel that the caller read from the header, to pix.
-static int decode(const unsigned char *data, size_t size, unsigned char *pix, unsigned width, unsigned height,
-                  int bytes, char *text) {
+// A picture of the size and bytes a pixel that the caller read from the header, and the columns that are wanted of it.
+// Rows are stride bytes apart and begin with column left, which is no more than 31 before the first that is wanted.
+typedef struct {
+	unsigned char *pix;
+	size_t stride;
+	unsigned width, height;
+	int bytes;
+	unsigned from, to, left;
+} picture;
+
+// decode writes the picture to p->pix, and sets p->left.
+static int decode(const unsigned char *data, size_t size, picture *p, char *text) {
 	struct jpeg_decompress_struct info;
 	errors e;
 	info.err = jpeg_std_error(&e.base);
@@ -53,12 +62,16 @@ static int decode(const unsigned char *data, size_t size, unsigned char *pix, un
 	jpeg_create_decompress(&info);
 	jpeg_mem_src(&info, (unsigned char *)data, size);
 	jpeg_read_header(&info, TRUE);
-	info.out_color_space = bytes == 1 ? JCS_GRAYSCALE : bytes == 3 ? JCS_RGB : JCS_CMYK;
+	info.out_color_space = p->bytes == 1 ? JCS_GRAYSCALE : p->bytes == 3 ? JCS_RGB : JCS_CMYK;
 	jpeg_start_decompress(&info);
-	if (info.output_width != width || info.output_height != height || info.output_components != bytes)
+	if (info.output_width != p->width || info.output_height != p->height || info.output_components != p->bytes)
 		ERREXIT(&info, JERR_BAD_STATE);
-	while (info.output_scanline < height) {
-		JSAMPROW row = pix + (size_t)info.output_scanline * width * bytes;
+	JDIMENSION left = p->from, width = p->to - p->from;
+	if (width < p->width) jpeg_crop_scanline(&info, &left, &width);
+	if ((size_t)width * p->bytes > p->stride) ERREXIT(&info, JERR_BAD_STATE);
+	p->left = left;
+	while (info.output_scanline < p->height) {
+		JSAMPROW row = p->pix + info.output_scanline * p->stride;
 		jpeg_read_scanlines(&info, &row, 1);
 	}
 	jpeg_finish_decompress(&info);
@@ -71,26 +84,50 @@ import "C"
 import (
 	"errors"
 	"image"
+	"runtime"
 	"unsafe"
 )
 
 // Backend names the decoder that this program was built with.
 const Backend = "libjpeg-turbo"
 
-func decode(data []byte, header Header) (rows, error) {
+// edge is how many columns are decoded on either side of those that are wanted, where there are any: the library takes
+// the first and the last one that it decodes for the picture's own edges, from which chroma is not interpolated. No more
+// than align are added to the left of them, so that it can begin with a block.
+const (
+	edge  = 16
+	align = 32
+)
+
+func decode(data []byte, header Header, opts Options) (rows, error) {
 	width, height, bytes := header.Width, header.Height, header.components
-	pix := make([]byte, width*height*bytes)
+	from, to := max(0, opts.From-edge), min(width, opts.To+edge)
+	stride := min(width, to-from+align) * bytes
+	if bytes == 4 {
+		from, to, stride = 0, width, width*bytes
+	}
+	pix := opts.Buffer
+	if size := stride * height; cap(pix) < size {
+		pix = make([]byte, size)
+	} else {
+		pix = pix[:size]
+	}
+	var pinned runtime.Pinner
+	defer pinned.Unpin()
+	pinned.Pin(unsafe.SliceData(pix))
+	picture := C.picture{
+		pix: (*C.uchar)(unsafe.SliceData(pix)), stride: C.size_t(stride), width: C.uint(width), height: C.uint(height),
+		bytes: C.int(bytes), from: C.uint(from), to: C.uint(to),
+	}
 	var text [C.JMSG_LENGTH_MAX]C.char
-	failed := C.decode((*C.uchar)(unsafe.SliceData(data)), C.size_t(len(data)), (*C.uchar)(unsafe.SliceData(pix)),
-		C.uint(width), C.uint(height), C.int(bytes), &text[0])
-	if failed != 0 {
+	if C.decode((*C.uchar)(unsafe.SliceData(data)), C.size_t(len(data)), &picture, &text[0]) != 0 {
 		return nil, damaged(errors.New(C.GoString(&text[0])))
 	}
 	if bytes < 4 {
-		return packed{pix: pix, stride: width * bytes, bytes: bytes, wanted: bytes}, nil
+		return packed{pix: pix, stride: stride, bytes: bytes, wanted: bytes, left: int(picture.left)}, nil
 	}
 	for i, v := range pix { // stored inverted
 		pix[i] = 255 - v
 	}
-	return cmyk{image.CMYK{Pix: pix, Stride: 4 * width, Rect: image.Rect(0, 0, width, height)}}, nil
+	return cmyk{image.CMYK{Pix: pix, Stride: stride, Rect: image.Rect(0, 0, width, height)}}, nil
 }
