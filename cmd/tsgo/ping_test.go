@@ -13,7 +13,7 @@ func TestPingUnwell(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, timeout, want string
-		ping       http.HandlerFunc
+		ping                http.HandlerFunc
 	}{
 		{"unhealthy", "1m", `says that it is "Unhealthy"`, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
