@@ -85,7 +85,7 @@ func TestChart(t *testing.T) {
 		"hpa.yaml":     {[]string{"HorizontalPodAutoscaler", "NetworkPolicy", "PodMonitor", "ServiceAccount"}, "curl -k https://"},
 		"volume.yaml":  {[]string{"NetworkPolicy", "ServiceAccount"}, "curl http://"},
 		"everything.yaml": {[]string{
-			"ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "PodMonitor", "PrometheusRule", "ScaledObject", "ServiceAccount",
+			"ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "PrometheusRule", "ScaledObject", "ServiceAccount",
 			"ServiceMonitor",
 		}, "curl -k https://"},
 	}
@@ -351,7 +351,7 @@ func TestChartFiles(t *testing.T) {
 	for key, want := range map[string]string{
 		"max_request_size": "65535000", "default_workers_per_model": "2", "enable_envvars_config": "true", "enable_model_api": "true", "drain": "60",
 		"load_models": "mnist=https://models.example.com/mnist.mar", "allowed_urls": `https://models\.example\.com/.*`,
-		"client_ca_file": "/run/tsgo/tls/ca.crt", "inference_address": "https://0.0.0.0:8080",
+		"client_ca_file": "/run/tsgo/tls/ca.crt", "inference_address": "https://0.0.0.0:8080", "metrics_address": "http://0.0.0.0:8082",
 	} {
 		if settings[key] != want {
 			t.Errorf("%s=%s, want %s", key, settings[key], want)
@@ -370,6 +370,7 @@ func TestChartRefuses(t *testing.T) {
 		"the chart's own line":  {"config: {management_address: 'http://0.0.0.0:1'}", "management_address"},
 		"two lines":             {`config: {load_models: "a\nb"}`, "load_models"},
 		"callers without a key": {"tls: {clientCA: true}", "secretName"},
+		"counted twice":         {"metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}", "metrics"},
 		"no time to end":        {"drainSeconds: 0", "drainSeconds"},
 	}
 	for name, tt := range tests {
