@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"path"
@@ -32,7 +33,7 @@ const (
 )
 
 // render renders the chart as helm template does, its values checked by its schema.
-func render(values map[string]any) (map[string]string, error) {
+func render(ctx context.Context, values map[string]any) (map[string]string, error) {
 	chart, err := loader.Load(filepath.Join("helm", "tsgo"))
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ func render(values map[string]any) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.Engine{Strict: true}.Render(chart, all)
+	return engine.Engine{Strict: true}.RenderWithContext(ctx, chart, all)
 }
 
 // installed are the resources that the chart makes with the values of a file in ci; "": with its own.
@@ -56,7 +57,7 @@ func installed(t *testing.T, file string) (resources []meta.Object, notes string
 			t.Fatal(err)
 		}
 	}
-	rendered, err := render(values)
+	rendered, err := render(t.Context(), values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestChart(t *testing.T) {
 		"hpa.yaml":     {[]string{"HorizontalPodAutoscaler", "NetworkPolicy", "PodMonitor", "ServiceAccount"}, "curl -k https://"},
 		"volume.yaml":  {[]string{"NetworkPolicy", "ServiceAccount"}, "curl http://"},
 		"everything.yaml": {[]string{
-			"ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "PodMonitor", "PrometheusRule", "ScaledObject", "ServiceAccount",
+			"ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "PrometheusRule", "ScaledObject", "ServiceAccount",
 			"ServiceMonitor",
 		}, "curl -k https://"},
 	}
@@ -98,7 +99,9 @@ func TestChart(t *testing.T) {
 			all, notes := installed(t, file)
 			var kinds []string
 			for _, object := range all {
-				kinds = append(kinds, object.(interface{ GroupVersionKind() schema.GroupVersionKind }).GroupVersionKind().Kind)
+				kinds = append(kinds, object.(interface {
+					GroupVersionKind() schema.GroupVersionKind
+				}).GroupVersionKind().Kind)
 			}
 			if diff := cmp.Diff(slices.Sorted(slices.Values(slices.Concat(basic, tt.more))), slices.Sorted(slices.Values(kinds))); diff != "" {
 				t.Errorf("kinds (-want +got):\n%s", diff)
@@ -348,7 +351,7 @@ func TestChartFiles(t *testing.T) {
 	for key, want := range map[string]string{
 		"max_request_size": "65535000", "default_workers_per_model": "2", "enable_envvars_config": "true", "enable_model_api": "true", "drain": "60",
 		"load_models": "mnist=https://models.example.com/mnist.mar", "allowed_urls": `https://models\.example\.com/.*`,
-		"client_ca_file": "/run/tsgo/tls/ca.crt", "inference_address": "https://0.0.0.0:8080",
+		"client_ca_file": "/run/tsgo/tls/ca.crt", "inference_address": "https://0.0.0.0:8080", "metrics_address": "http://0.0.0.0:8082",
 	} {
 		if settings[key] != want {
 			t.Errorf("%s=%s, want %s", key, settings[key], want)
@@ -367,6 +370,7 @@ func TestChartRefuses(t *testing.T) {
 		"the chart's own line":  {"config: {management_address: 'http://0.0.0.0:1'}", "management_address"},
 		"two lines":             {`config: {load_models: "a\nb"}`, "load_models"},
 		"callers without a key": {"tls: {clientCA: true}", "secretName"},
+		"counted twice":         {"metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}", "metrics"},
 		"no time to end":        {"drainSeconds: 0", "drainSeconds"},
 	}
 	for name, tt := range tests {
@@ -374,7 +378,7 @@ func TestChartRefuses(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(tt.values), &values); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := render(values); err == nil || !strings.Contains(fmt.Sprint(err), tt.want) {
+		if _, err := render(t.Context(), values); err == nil || !strings.Contains(fmt.Sprint(err), tt.want) {
 			t.Errorf("%s: %v, want a complaint about %s", name, err, tt.want)
 		}
 	}

@@ -15,13 +15,13 @@ import (
 )
 
 // readDashboard reads the dashboard as Grafana's schema has it; what that does not know is a failure.
-func readDashboard(t *testing.T) dashboard.Dashboard {
+func readDashboard(t *testing.T) dashboard.Dashboard { //nolint:staticcheck // every Grafana reads this version, from files and from its sidecar
 	t.Helper()
 	cog.NewRuntime().RegisterPanelcfgVariant(timeseries.VariantConfig())
 	cog.NewRuntime().RegisterPanelcfgVariant(stat.VariantConfig())
 	cog.NewRuntime().RegisterDataqueryVariant(grafana.VariantConfig())
 	text := read(t, "grafana/dashboard.json")
-	var strict, d dashboard.Dashboard
+	var strict, d dashboard.Dashboard                                             //nolint:staticcheck // as above
 	if err := strict.UnmarshalJSONStrict(text); err != nil && err.Error() != "" { // it returns a list, which may be empty, and then leaves things out
 		t.Fatal(err)
 	}

@@ -42,9 +42,10 @@ func TestKServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	filled := strings.NewReplacer("{{.Name}}", "digits", "/mnt/models", models)
 	var args []string
 	for _, arg := range container.Args {
-		args = append(args, strings.NewReplacer("{{.Name}}", "digits", "/mnt/models", models).Replace(arg))
+		args = append(args, filled.Replace(arg))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -56,7 +57,7 @@ func TestKServe(t *testing.T) {
 	for _, path := range []string{
 		"/v1/models/digits", "/v2/models/digits/ready", container.StartupProbe.HTTPGet.Path, container.ReadinessProbe.HTTPGet.Path, container.LivenessProbe.HTTPGet.Path,
 	} {
-		if _, err := (request{"GET", addresses["inference"] + path, nil, 200}).send(ctx); err != nil {
+		if _, err := (request{"GET", addresses["inference"] + filled.Replace(path), nil, 200}).send(ctx); err != nil {
 			t.Error(err)
 		}
 	}
