@@ -68,7 +68,11 @@ type pages struct{ before, after []byte }
 var measured = sync.OnceValues(func() (pages, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	addresses, stop, err := serve(ctx, "serve", "--models", "mnist", "--model-store", filepath.Join(root, "models"), "--default-workers-per-model", "1")
+	store, err := filepath.Abs(filepath.Join(root, "models"))
+	if err != nil {
+		return pages{}, err
+	}
+	addresses, stop, err := serve(ctx, "serve", "--models", "mnist", "--model-store", store, "--default-workers-per-model", "1")
 	if err != nil {
 		return pages{}, err
 	}
@@ -82,15 +86,21 @@ func serve(ctx context.Context, args ...string) (addresses map[string]string, st
 	if err != nil {
 		return nil, nil, err
 	}
+	dir, err := os.MkdirTemp("", "tsgo-deploy-") // where nothing is that it would take for its own
+	if err != nil {
+		return nil, nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, path, append(args,
 		"--inference-address", "127.0.0.1:0", "--management-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0",
 		"--grpc-inference-address", "none", "--grpc-management-address", "none")...)
+	cmd.Dir = dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	stop = func() {
 		cancel()
 		_ = cmd.Wait() // it is interrupted
+		_ = os.RemoveAll(dir)
 	}
 	var log bytes.Buffer
 	cmd.Stderr = &log
