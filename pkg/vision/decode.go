@@ -1,7 +1,6 @@
 package vision
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -44,10 +43,15 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 	if maxPixels == 0 {
 		maxPixels = DefaultMaxPixels
 	}
-	src, err := open(data, maxPixels)
+	src, err := open(data, maxPixels, new(memory))
 	if err != nil {
 		return nil, err
 	}
+	return pictureOf(src), nil
+}
+
+// pictureOf copies a picture.
+func pictureOf(src pixels) image.Image {
 	width, height := src.size()
 	bounds := image.Rect(0, 0, width, height)
 	if src.channels() == 1 {
@@ -55,7 +59,7 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 		for y := range height {
 			src.row(img.Pix[y*img.Stride:(y+1)*img.Stride], y, 0, width)
 		}
-		return img, nil
+		return img
 	}
 	img := image.NewRGBA(bounds)
 	line := make([]uint8, 3*width)
@@ -67,11 +71,11 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 			row[4*x+3] = 255
 		}
 	}
-	return img, nil
+	return img
 }
 
-// open decodes an image and turns it upright.
-func open(data []byte, maxPixels int64) (pixels, error) {
+// open decodes an image and turns it upright. It may lie in m.
+func open(data []byte, maxPixels int64, m *memory) (pixels, error) {
 	f, err := formatOf(data)
 	if err != nil {
 		return nil, err
@@ -83,7 +87,7 @@ func open(data []byte, maxPixels int64) (pixels, error) {
 	if err := checkSize("the "+f.name, h.width, h.height, maxPixels); err != nil {
 		return nil, err
 	}
-	src, err := f.decode(data)
+	src, err := f.decode(data, m)
 	if err != nil {
 		return nil, f.explain(err)
 	}
@@ -123,15 +127,4 @@ func (f format) explain(err error) error {
 		return fmt.Errorf("%w: a %s of this kind (%w); save it as PNG or JPEG", fault.Unsupported, f.name, err)
 	}
 	return fmt.Errorf("%w: the %s is damaged: %w", fault.Invalid, f.name, err)
-}
-
-// decodeWith decodes with a decoder of the shape that package image has.
-func decodeWith(decode func(io.Reader) (image.Image, error)) func(data []byte) (pixels, error) {
-	return func(data []byte) (pixels, error) {
-		img, err := decode(bytes.NewReader(data))
-		if err != nil {
-			return nil, err
-		}
-		return read(img), nil
-	}
 }

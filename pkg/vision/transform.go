@@ -56,14 +56,16 @@ func (t *Transform) Tensor(ctx context.Context, data []byte) (tensor.Tensor, err
 	if err := ctx.Err(); err != nil {
 		return tensor.Tensor{}, err
 	}
-	src, err := open(data, t.opts.MaxPixels)
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	src, err := open(data, t.opts.MaxPixels, &s.memory)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return tensor.Tensor{}, err
 	}
-	return t.apply(src)
+	return t.apply(s, src)
 }
 
 // Apply returns the tensor of a decoded picture, of batch size 1. It is quick for the types that package image has, and
@@ -73,7 +75,9 @@ func (t *Transform) Apply(img image.Image) (tensor.Tensor, error) {
 	if err := checkSize("the picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
 		return tensor.Tensor{}, err
 	}
-	return t.apply(read(img))
+	s := t.scratch.Get().(*scratch)
+	defer t.scratch.Put(s)
+	return t.apply(s, read(img))
 }
 
 // Crop returns the rectangle that the tensor covers on an upright picture of a given size, in that picture's pixels. It
@@ -85,7 +89,7 @@ func (t *Transform) Crop(width, height int) image.Rectangle {
 	return t.opts.geometry(width, height).original(width, height)
 }
 
-func (t *Transform) apply(src pixels) (tensor.Tensor, error) {
+func (t *Transform) apply(s *scratch, src pixels) (tensor.Tensor, error) {
 	width, height := src.size()
 	g := t.opts.geometry(width, height)
 	if err := t.opts.check(g); err != nil {
@@ -95,8 +99,6 @@ func (t *Transform) apply(src pixels) (tensor.Tensor, error) {
 		src = &greyed{pixels: src}
 	}
 	out := t.output(g, src.channels())
-	s := t.scratch.Get().(*scratch)
-	defer t.scratch.Put(s)
 	s.resample(src, g, t.filter, out.line)
 	return out.tensor()
 }
