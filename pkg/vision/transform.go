@@ -12,7 +12,7 @@ import (
 type Transform struct {
 	opts    Options // resolved
 	filter  filter
-	output  func(g geometry, source int) output
+	maker   maker
 	scratch *sync.Pool // of *scratch
 }
 
@@ -27,23 +27,20 @@ func New(opts Options) (*Transform, error) {
 		filter:  filterOf(opts.Interpolation),
 		scratch: &sync.Pool{New: func() any { return new(scratch) }},
 	}
-	t.output = outputs(&t.opts)
+	t.maker = makerFor(&t.opts)
 	return t, nil
 }
 
-// outputs returns what makes an output of the type that the options ask for.
-func outputs(o *Options) func(g geometry, source int) output {
+// makerFor returns what makes outputs of the type that the options ask for.
+func makerFor(o *Options) maker {
 	switch o.DType {
 	case Uint8:
-		t := pixelTables()
-		return func(g geometry, source int) output { return newValues(o, t, g, source) }
+		return &makerOf[uint8]{opts: o, tables: pixelTables()}
 	case Float16:
-		t := mapTables(float32Tables(o), tensor.ToFloat16)
-		return func(g geometry, source int) output { return newValues(o, t, g, source) }
+		return &makerOf[tensor.Float16]{opts: o, tables: mapTables(float32Tables(o), tensor.ToFloat16)}
 	case Float32:
 	}
-	t := float32Tables(o)
-	return func(g geometry, source int) output { return newValues(o, t, g, source) }
+	return &makerOf[float32]{opts: o, tables: float32Tables(o)}
 }
 
 // Options returns the options with every default filled in. Their slices must not be changed.
@@ -80,6 +77,9 @@ func (t *Transform) Apply(img image.Image) (tensor.Tensor, error) {
 	return t.apply(s, read(img))
 }
 
+// Recycle takes back a tensor that t made and that nobody uses any more: its memory becomes that of another one.
+func (t *Transform) Recycle(made tensor.Tensor) { t.maker.recycle(made) }
+
 // Crop returns the rectangle that the tensor covers on an upright picture of a given size, in that picture's pixels. It
 // reaches beyond the picture where the tensor is filled. It is empty when a side is less than 1.
 func (t *Transform) Crop(width, height int) image.Rectangle {
@@ -98,7 +98,7 @@ func (t *Transform) apply(s *scratch, src pixels) (tensor.Tensor, error) {
 	if t.opts.Colour == Grey && src.channels() == 3 {
 		src = &greyed{pixels: src}
 	}
-	out := t.output(g, src.channels())
+	out := t.maker.output(g, src.channels())
 	s.resample(src, g, t.filter, out.line)
 	return out.tensor()
 }
