@@ -237,7 +237,7 @@ func groups(jobs []model.Job) [][]int {
 			at = slices.IndexFunc(all, fits)
 		}
 		if at < 0 {
-			all = append(all, []int{i})
+			all = append(all, append(make([]int, 0, len(jobs)-i), i))
 		} else {
 			all[at] = append(all[at], i)
 		}

@@ -84,7 +84,7 @@ func open(data []byte, maxPixels int64, m *memory) (pixels, error) {
 	if err != nil {
 		return nil, f.explain(err)
 	}
-	if err := checkSize("the "+f.name, h.width, h.height, maxPixels); err != nil {
+	if err := checkSize(f.name, h.width, h.height, maxPixels); err != nil {
 		return nil, err
 	}
 	src, err := f.decode(data, m)
@@ -102,12 +102,12 @@ func open(data []byte, maxPixels int64, m *memory) (pixels, error) {
 func checkSize(what string, width, height int, maxPixels int64) error {
 	switch {
 	case width < 1 || height < 1:
-		return fmt.Errorf("%w: %s has no pixels: it is %d x %d", fault.Invalid, what, width, height)
+		return fmt.Errorf("%w: the %s has no pixels: it is %d x %d", fault.Invalid, what, width, height)
 	case width > MaxSide || height > MaxSide:
-		return fmt.Errorf("%w: %s is %d x %d pixels, and a side may have at most %d; send a smaller one",
+		return fmt.Errorf("%w: the %s is %d x %d pixels, and a side may have at most %d; send a smaller one",
 			fault.TooLarge, what, width, height, MaxSide)
 	case int64(width)*int64(height) > maxPixels:
-		return fmt.Errorf("%w: %s is %d x %d pixels, and a picture may have at most %d; send a smaller one",
+		return fmt.Errorf("%w: the %s is %d x %d pixels, and a picture may have at most %d; send a smaller one",
 			fault.TooLarge, what, width, height, maxPixels)
 	}
 	return nil

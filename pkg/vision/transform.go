@@ -69,7 +69,7 @@ func (t *Transform) Tensor(ctx context.Context, data []byte) (tensor.Tensor, err
 // slow for others.
 func (t *Transform) Apply(img image.Image) (tensor.Tensor, error) {
 	size := img.Bounds().Size()
-	if err := checkSize("the picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
+	if err := checkSize("picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
 		return tensor.Tensor{}, err
 	}
 	s := t.scratch.Get().(*scratch)
