@@ -51,8 +51,11 @@ type makerOf[T tensor.Element] struct {
 	spare  sync.Pool // of *[]T: the memory of tensors that nobody needs any more
 }
 
+// spareElements is how many elements are kept at most. Larger tensors are rare, and should not stay around.
+const spareElements = 4 << 20
+
 func (m *makerOf[T]) recycle(t tensor.Tensor) {
-	if data, err := tensor.Data[T](t); err == nil {
+	if data, err := tensor.Data[T](t); err == nil && len(data) <= spareElements {
 		m.spare.Put(&data)
 	}
 }

@@ -140,15 +140,9 @@ func (c classifier) Preprocess(ctx context.Context, req *model.Request) (tensor.
 	return tensor.Named{c.input.Name: *content.Tensor}, nil
 }
 
-// Recycle has the memory of a picture's tensor used for another picture. A tensor that came with the request is not the
-// classifier's.
+// Recycle has the memory of a picture's tensor used for another picture.
 func (c classifier) Recycle(req *model.Request, in tensor.Named) {
-	for _, input := range req.Inputs {
-		if input.Tensor != nil {
-			return
-		}
-	}
-	c.transform.Recycle(in[c.input.Name])
+	picture.Recycle(c.transform, req, in[c.input.Name])
 }
 
 // Sample returns a picture.
