@@ -273,7 +273,8 @@ func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	text := make([]byte, 0, 36)
+	var room [36]byte
+	text := room[:0]
 	for i, end := range [...]int{4, 6, 8, 10, 16} {
 		if i > 0 {
 			text = append(text, '-')

@@ -53,13 +53,24 @@ func keys(t reflect.Type) []string {
 	return names
 }
 
-// CheckParams returns [fault.Invalid] for a parameter that is neither one of own nor one that explanations take.
+// CheckParams returns [fault.Invalid] for a parameter that is neither one of own nor one that explanations take. A request
+// without others than its own, as most are, costs nothing.
 func CheckParams(req *model.Request, own ...string) error {
+	var others []string
+	for name := range req.Params {
+		if !slices.Contains(own, name) {
+			others = append(others, name)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
 	known := slices.Clone(own)
 	for _, p := range explain.Table() {
 		known = append(known, p.Name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(req.Params)) {
+	slices.Sort(others)
+	for _, name := range others {
 		if !slices.Contains(known, name) {
 			return fmt.Errorf("%w: no parameter %q%s (known: %s)", fault.Invalid, name, nearest.Hint(name, known), strings.Join(known, ", "))
 		}

@@ -40,6 +40,14 @@ type Sampler interface {
 	Sample() []model.Input
 }
 
+// Recycler is a handler that uses the memory of inputs again. By being one it says that its Inference keeps nothing of the
+// tensors that it is given, and returns nothing that shares their memory; neither does its Preprocess keep what it makes.
+type Recycler interface {
+	// Recycle takes back what Preprocess made of a request for a prediction. Its outputs have been computed, and nobody
+	// else knows these inputs any more.
+	Recycle(req *model.Request, in tensor.Named)
+}
+
 // Answer is what a handler answers to one request.
 type Answer struct {
 	Value       any               // encoded as JSON; a []byte goes out as it is

@@ -51,14 +51,23 @@ func choose(inputs []model.Input, names ...string) (model.Input, error) {
 	if len(inputs) == 0 {
 		return model.Input{}, fmt.Errorf("%w: the request has no input", fault.Invalid)
 	}
-	for _, name := range append(names, inputs[0].Name) {
-		for _, in := range slices.Backward(inputs) {
-			if in.Name == name {
-				return in, nil
-			}
+	for _, name := range names {
+		if in, ok := last(inputs, name); ok {
+			return in, nil
 		}
 	}
-	return inputs[0], nil
+	in, _ := last(inputs, inputs[0].Name)
+	return in, nil
+}
+
+// last returns the last input of a name, and whether there is one.
+func last(inputs []model.Input, name string) (model.Input, bool) {
+	for _, in := range slices.Backward(inputs) {
+		if in.Name == name {
+			return in, true
+		}
+	}
+	return model.Input{}, false
 }
 
 func fromJSON(text []byte, want engine.Value) (Content, error) {

@@ -47,6 +47,8 @@ type Pipeline struct {
 	network  *explain.Network
 	handler  handler.Handler
 	log      *slog.Logger
+	stacks   sync.Pool        // of *tensor.Buffer
+	recycler handler.Recycler // the handler, where it is one; else nil
 
 	explaining func() (Explaining, error) // found out once
 }
@@ -61,6 +63,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		ref:      model.Ref{Name: m.Manifest.Name, Version: m.Manifest.Version},
 		settings: SettingsOf(m.Manifest),
 		source:   m,
+		stacks:   sync.Pool{New: func() any { return new(tensor.Buffer) }},
 	}
 	defer func() {
 		if err != nil {
@@ -97,6 +100,7 @@ func Load(ctx context.Context, m *archive.Model, opts Options) (p *Pipeline, err
 		Guessed:   m.Manifest.Guessed,
 		Log:       p.log,
 	})
+	p.recycler, _ = p.handler.(handler.Recycler)
 	return p, err
 }
 
@@ -233,7 +237,7 @@ func groups(jobs []model.Job) [][]int {
 			at = slices.IndexFunc(all, fits)
 		}
 		if at < 0 {
-			all = append(all, []int{i})
+			all = append(all, append(make([]int, 0, len(jobs)-i), i))
 		} else {
 			all[at] = append(all[at], i)
 		}
@@ -268,7 +272,8 @@ func (p *Pipeline) infer(ctx context.Context, jobs []model.Job, group []int) (ou
 	for n, i := range group {
 		parts[n] = jobs[i].(*job).in
 	}
-	whole, rows, err := tensor.Stack(parts)
+	stack := p.stacks.Get().(*tensor.Buffer)
+	whole, rows, err := stack.Stack(parts)
 	if err != nil {
 		return nil, timing, err
 	}
@@ -279,11 +284,27 @@ func (p *Pipeline) infer(ctx context.Context, jobs []model.Job, group []int) (ou
 		return nil, timing, err
 	}
 	timing.Run = time.Since(start)
-	if len(rows) == 1 {
-		return []tensor.Named{out}, timing, nil // an output of one request alone need not have its rows
+	if outs = []tensor.Named{out}; len(rows) > 1 { // an output of one request alone need not have its rows
+		if outs, err = out.Split(rows); err != nil {
+			return nil, timing, err
+		}
 	}
-	outs, err = out.Split(rows)
-	return outs, timing, err
+	p.recycle(stack, jobs, group)
+	return outs, timing, nil
+}
+
+// recycle has the memory of a group's inputs used again, where the handler keeps nothing of it. After a failure it is not
+// called: the requests may run again.
+func (p *Pipeline) recycle(stack *tensor.Buffer, jobs []model.Job, group []int) {
+	if p.recycler == nil {
+		return
+	}
+	p.stacks.Put(stack)
+	for _, i := range group {
+		j := jobs[i].(*job)
+		p.recycler.Recycle(j.req, j.in)
+		j.in = nil
+	}
 }
 
 func (p *Pipeline) postprocess(ctx context.Context, j *job, out tensor.Named, timing model.Timing) (result model.Result) {

@@ -214,6 +214,9 @@ func (m *Models) serve(a *attempt, runner Runner, load time.Duration) *served {
 		ref: a.ref, asked: a.asked, settings: a.settings, runner: runner, about: runner.About(), load: load,
 		metrics: m.opts.Metrics.Model(a.ref),
 	}
+	for _, in := range v.about.Inputs {
+		v.inputs = append(v.inputs, in.Name)
+	}
 	_, _, _ = v.scale(a.settings.MinWorkers, a.settings.MaxWorkers, m.hire) // it is not gone, and had none
 	v.metrics.Watch(v.state)
 	return v

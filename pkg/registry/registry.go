@@ -137,14 +137,13 @@ func (m *Models) Ready() error {
 	return nil
 }
 
-// InputNames returns the names of a model's inputs; none for a model that is not there.
+// InputNames returns the names of a model's inputs, which the caller must not change; none for a model that is not there.
 func (m *Models) InputNames(ref model.Ref) []string {
-	about, _ := m.About(ref)
-	var names []string
-	for _, in := range about.Inputs {
-		names = append(names, in.Name)
+	v, err := m.table.Load().find(ref)
+	if err != nil {
+		return nil
 	}
-	return names
+	return v.inputs
 }
 
 // About returns what is known of a model, which the caller must not change, and whether it is there.

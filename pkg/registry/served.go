@@ -22,6 +22,7 @@ type served struct {
 	settings model.Settings // as they are in force; the workers are below
 	runner   Runner
 	about    model.About
+	inputs   []string // the names of the network's
 	load     time.Duration
 	metrics  *metric.Model
 

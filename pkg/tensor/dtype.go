@@ -250,16 +250,25 @@ func sliceOf(data any, from, to int) any {
 	return reflect.ValueOf(data).Slice3(from, to, to).Interface()
 }
 
-// concat returns the elements of parts, which are slices of one type, in a new slice of n elements.
-func concat(parts []any, n int) any {
+// concat returns the elements of parts, which are slices of one type, in a slice of n elements: old's memory where that is
+// of the same type and large enough.
+func concat(parts []any, n int, old any) any {
 	if _, ok := parts[0].([]float32); ok {
-		whole := make([]float32, 0, n)
+		whole, _ := old.([]float32)
+		if cap(whole) < n {
+			whole = make([]float32, 0, n)
+		}
+		whole = whole[:0]
 		for _, part := range parts {
 			whole = append(whole, part.([]float32)...)
 		}
 		return whole
 	}
-	whole := reflect.MakeSlice(reflect.TypeOf(parts[0]), 0, n)
+	whole := reflect.ValueOf(old)
+	if old == nil || whole.Type() != reflect.TypeOf(parts[0]) || whole.Cap() < n {
+		whole = reflect.MakeSlice(reflect.TypeOf(parts[0]), 0, n)
+	}
+	whole = whole.Slice(0, 0)
 	for _, part := range parts {
 		whole = reflect.AppendSlice(whole, reflect.ValueOf(part))
 	}

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -9,7 +10,13 @@ import (
 
 // Stack joins parts along axis 0, name by name, and tells how many rows each part gave. One part is not copied. It
 // returns [fault.Invalid] when the parts are not [Compatible], or one of them holds names with different numbers of rows.
-func Stack(parts []Named) (whole Named, rows []int64, err error) {
+func Stack(parts []Named) (whole Named, rows []int64, err error) { return new(Buffer).Stack(parts) }
+
+// Buffer is memory in which parts are stacked, again and again. The zero value is empty.
+type Buffer struct{ whole Named }
+
+// Stack does what the function of that name does, in the buffer's memory: what it returns is over with the next call.
+func (b *Buffer) Stack(parts []Named) (whole Named, rows []int64, err error) {
 	if len(parts) == 0 {
 		return nil, nil, fmt.Errorf("%w: nothing to stack", fault.Invalid)
 	}
@@ -25,15 +32,19 @@ func Stack(parts []Named) (whole Named, rows []int64, err error) {
 	if len(parts) == 1 {
 		return parts[0], rows, nil
 	}
-	whole = make(Named, len(parts[0]))
-	for name := range parts[0] {
-		whole[name] = stackOne(parts, name)
+	if b.whole == nil {
+		b.whole = make(Named, len(parts[0]))
 	}
-	return whole, rows, nil
+	maps.DeleteFunc(b.whole, func(name string, _ Tensor) bool { _, wanted := parts[0][name]; return !wanted })
+	for name := range parts[0] {
+		b.whole[name] = stackOne(parts, name, b.whole[name])
+	}
+	return b.whole, rows, nil
 }
 
-func stackOne(parts []Named, name string) Tensor {
-	shape := slices.Clone(parts[0][name].shape)
+// stackOne stacks the tensors of a name, in old's memory where that is large enough.
+func stackOne(parts []Named, name string, old Tensor) Tensor {
+	shape := append(old.shape[:0], parts[0][name].shape...)
 	shape[0] = 0
 	data, n := make([]any, len(parts)), 0
 	for i, part := range parts {
@@ -42,7 +53,7 @@ func stackOne(parts []Named, name string) Tensor {
 		data[i] = t.data
 		n += t.Len()
 	}
-	return Tensor{shape: shape, data: concat(data, n)}
+	return Tensor{shape: shape, data: concat(data, n, old.data)}
 }
 
 // Compatible tells whether a and b stack: the same names, of the same types, and shapes that differ at most in axis 0.

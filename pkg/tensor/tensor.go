@@ -69,6 +69,14 @@ func Size(shape []int64) (int64, error) {
 // Shape returns t's dimensions. The caller must not change them.
 func (t Tensor) Shape() []int64 { return t.shape }
 
+// Clone returns a tensor like t with memory of its own.
+func (t Tensor) Clone() Tensor {
+	if t.data == nil {
+		return t
+	}
+	return Tensor{shape: slices.Clone(t.shape), data: concat([]any{t.data}, t.Len(), nil)}
+}
+
 // Len returns the number of elements.
 func (t Tensor) Len() int {
 	if t.data == nil {

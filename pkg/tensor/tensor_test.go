@@ -158,6 +158,48 @@ func TestStackAndSplit(t *testing.T) {
 	}
 }
 
+// A buffer's memory is used again, whatever was stacked in it before.
+func TestBuffer(t *testing.T) {
+	t.Parallel()
+	var b tensor.Buffer
+	stack := func(parts ...tensor.Named) tensor.Named {
+		t.Helper()
+		whole, _, err := b.Stack(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return whole
+	}
+	row := func(name string, first float32) tensor.Named {
+		return tensor.Named{name: must(t, []int64{1, 2}, []float32{first, first + 1}), "id": must(t, []int64{1}, []int64{int64(first)})}
+	}
+	for _, test := range []struct {
+		name  string
+		parts []tensor.Named
+		want  []float32
+		ids   []int64
+	}{
+		{"x", []tensor.Named{row("x", 1), row("x", 3), row("x", 5)}, []float32{1, 2, 3, 4, 5, 6}, []int64{1, 3, 5}},
+		{"x", []tensor.Named{row("x", 7), row("x", 9)}, []float32{7, 8, 9, 10}, []int64{7, 9}},
+		{"y", []tensor.Named{row("y", 7), row("y", 9)}, []float32{7, 8, 9, 10}, []int64{7, 9}},
+	} {
+		whole := stack(test.parts...)
+		got, err := tensor.Data[float32](whole[test.name])
+		ids, failed := tensor.Data[int64](whole["id"])
+		if err != nil || failed != nil || !slices.Equal(got, test.want) || !slices.Equal(ids, test.ids) || len(whole) != 2 ||
+			!slices.Equal(whole[test.name].Shape(), []int64{int64(len(test.parts)), 2}) {
+			t.Errorf("%s: stacked %v, %v, %v", test.name, whole, err, failed)
+		}
+	}
+	before, _ := tensor.Data[float32](stack(row("y", 1), row("y", 2))["y"])
+	if after, _ := tensor.Data[float32](stack(row("y", 3), row("y", 4))["y"]); &before[0] != &after[0] {
+		t.Error("stacking again takes other memory")
+	}
+	if _, _, err := b.Stack([]tensor.Named{row("x", 1), {}}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a part without tensors: %v", err)
+	}
+}
+
 func TestStackRefuses(t *testing.T) {
 	t.Parallel()
 	x := must(t, []int64{1, 2}, []float32{1, 2})

@@ -1,7 +1,6 @@
 package vision
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -44,10 +43,15 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 	if maxPixels == 0 {
 		maxPixels = DefaultMaxPixels
 	}
-	src, err := open(data, maxPixels, nil)
+	src, err := open(data, maxPixels, new(memory), nil)
 	if err != nil {
 		return nil, err
 	}
+	return pictureOf(src), nil
+}
+
+// pictureOf copies a picture.
+func pictureOf(src pixels) image.Image {
 	width, height := src.size()
 	bounds := image.Rect(0, 0, width, height)
 	if src.channels() == 1 {
@@ -55,7 +59,7 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 		for y := range height {
 			src.row(img.Pix[y*img.Stride:(y+1)*img.Stride], y, 0, width)
 		}
-		return img, nil
+		return img
 	}
 	img := image.NewRGBA(bounds)
 	line := make([]uint8, 3*width)
@@ -67,12 +71,12 @@ func Decode(data []byte, maxPixels int64) (image.Image, error) {
 			row[4*x+3] = 255
 		}
 	}
-	return img, nil
+	return img
 }
 
-// open decodes an image and turns it upright. Where needs is not nil, it is told the size of a picture that is stored
-// upright, and says what is needed of it.
-func open(data []byte, maxPixels int64, needs func(width, height int) need) (pixels, error) {
+// open decodes an image and turns it upright. It may lie in m. Where needs is not nil, it is told the size of a picture that
+// is stored upright, and says what is needed of it.
+func open(data []byte, maxPixels int64, m *memory, needs func(width, height int) columns) (pixels, error) {
 	f, err := formatOf(data)
 	if err != nil {
 		return nil, err
@@ -81,14 +85,14 @@ func open(data []byte, maxPixels int64, needs func(width, height int) need) (pix
 	if err != nil {
 		return nil, f.explain(err)
 	}
-	if err := checkSize("the "+f.name, h.width, h.height, maxPixels); err != nil {
+	if err := checkSize(f.name, h.width, h.height, maxPixels); err != nil {
 		return nil, err
 	}
-	var need need
+	all := columns{0, h.width}
 	if needs != nil && h.orientation <= 1 {
-		need = needs(h.width, h.height)
+		all = needs(h.width, h.height)
 	}
-	src, err := f.decode(data, need)
+	src, err := f.decode(data, m, all)
 	if err != nil {
 		return nil, f.explain(err)
 	}
@@ -103,12 +107,12 @@ func open(data []byte, maxPixels int64, needs func(width, height int) need) (pix
 func checkSize(what string, width, height int, maxPixels int64) error {
 	switch {
 	case width < 1 || height < 1:
-		return fmt.Errorf("%w: %s has no pixels: it is %d x %d", fault.Invalid, what, width, height)
+		return fmt.Errorf("%w: the %s has no pixels: it is %d x %d", fault.Invalid, what, width, height)
 	case width > MaxSide || height > MaxSide:
-		return fmt.Errorf("%w: %s is %d x %d pixels, and a side may have at most %d; send a smaller one",
+		return fmt.Errorf("%w: the %s is %d x %d pixels, and a side may have at most %d; send a smaller one",
 			fault.TooLarge, what, width, height, MaxSide)
 	case int64(width)*int64(height) > maxPixels:
-		return fmt.Errorf("%w: %s is %d x %d pixels, and a picture may have at most %d; send a smaller one",
+		return fmt.Errorf("%w: the %s is %d x %d pixels, and a picture may have at most %d; send a smaller one",
 			fault.TooLarge, what, width, height, maxPixels)
 	}
 	return nil
@@ -128,15 +132,4 @@ func (f format) explain(err error) error {
 		return fmt.Errorf("%w: a %s of this kind (%w); save it as PNG or JPEG", fault.Unsupported, f.name, err)
 	}
 	return fmt.Errorf("%w: the %s is damaged: %w", fault.Invalid, f.name, err)
-}
-
-// decodeWith decodes with a decoder of the shape that package image has.
-func decodeWith(decode func(io.Reader) (image.Image, error)) func(data []byte, need need) (pixels, error) {
-	return func(data []byte, _ need) (pixels, error) {
-		img, err := decode(bytes.NewReader(data))
-		if err != nil {
-			return nil, err
-		}
-		return read(img), nil
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
-	"image/png"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -28,50 +27,47 @@ type format struct {
 	name   string
 	is     func(data []byte) bool
 	header func(data []byte) (header, error)
-	decode func(data []byte, need need) (pixels, error) // called when the header's size is within the limit
+	decode func(data []byte, m *memory, need columns) (pixels, error) // called when the header's size is within the limit
 }
 
-// need says what is needed of a picture as it is stored, for decoders that can do with less, and what it may be kept in.
-type need struct {
-	from, to int     // columns; to 0: all
-	buffer   *[]byte // memory to use, which is replaced by what was used; nil: there is none
-}
+// columns are those of a picture that are needed, the last one not. A decoder may give more.
+type columns struct{ from, to int }
 
 // formats returns the kinds of image that can be read.
-func formats() []format {
-	return []format{
-		{"JPEG", starts("\xff\xd8"), jpegHeader, decodeJPEG},
-		{"PNG", starts("\x89PNG\r\n\x1a\n"), pngHeader, decodeWith(png.Decode)},
-		{"GIF", starts("GIF87a", "GIF89a"), gifHeader, decodeGIF},
+func formats() [6]format {
+	return [...]format{
+		{"JPEG", isJPEG, jpegHeader, decodeJPEG},
+		{"PNG", isPNG, pngHeader, decodePNG},
+		{"GIF", isGIF, gifHeader, decodeGIF},
 		{"WebP", isWebP, webpHeader, decodeWebP},
-		{"BMP", isBMP, configHeader(bmp.DecodeConfig), decodeWith(bmp.Decode)},
-		{"TIFF", starts("II*\x00", "MM\x00*"), tiffHeader, decodeTIFF},
+		{"BMP", isBMP, bmpHeader, decodeBMP},
+		{"TIFF", isTIFF, tiffHeader, decodeTIFF},
 	}
 }
 
-func starts(signatures ...string) func(data []byte) bool {
-	return func(data []byte) bool {
-		for _, s := range signatures {
-			if bytes.HasPrefix(data, []byte(s)) {
-				return true
-			}
-		}
-		return false
-	}
-}
+func isJPEG(data []byte) bool { return starts(data, "\xff\xd8") }
+func isPNG(data []byte) bool  { return starts(data, "\x89PNG\r\n\x1a\n") }
+func isGIF(data []byte) bool  { return starts(data, "GIF87a") || starts(data, "GIF89a") }
+func isTIFF(data []byte) bool { return starts(data, "II*\x00") || starts(data, "MM\x00*") }
 
 func isBMP(data []byte) bool { // four bytes behind the size are reserved; text would not have them zero
-	return len(data) >= 10 && string(data[:2]) == "BM" && binary.LittleEndian.Uint32(data[6:]) == 0
+	return len(data) >= 10 && starts(data, "BM") && binary.LittleEndian.Uint32(data[6:]) == 0
+}
+
+func starts(data []byte, signature string) bool {
+	return len(data) >= len(signature) && string(data[:len(signature)]) == signature
 }
 
 // formatOf returns the kind of image that data is.
 func formatOf(data []byte) (format, error) {
 	known := formats()
-	names := make([]string, len(known))
-	for i, f := range known {
+	for _, f := range known {
 		if f.is(data) {
 			return f, nil
 		}
+	}
+	names := make([]string, len(known))
+	for i, f := range known {
 		names[i] = f.name
 	}
 	return format{}, fmt.Errorf("%w: the data is %s, not an image that can be read; known are %s",
@@ -155,12 +151,25 @@ func describeText(data []byte) string {
 	return "text"
 }
 
-// configHeader reads a header with a function of the shape that package image has.
-func configHeader(read func(io.Reader) (image.Config, error)) func(data []byte) (header, error) {
-	return func(data []byte) (header, error) {
-		c, err := read(bytes.NewReader(data))
-		return header{width: c.Width, height: c.Height, orientation: 1}, err
+// configured returns the header that a function of the shape that package image has read.
+func configured(c image.Config, err error) (header, error) {
+	return header{width: c.Width, height: c.Height, orientation: 1}, err
+}
+
+func bmpHeader(data []byte) (header, error) {
+	return configured(bmp.DecodeConfig(bytes.NewReader(data)))
+}
+
+func decodeBMP(data []byte, _ *memory, _ columns) (pixels, error) {
+	return decoded(bmp.Decode(bytes.NewReader(data)))
+}
+
+// decoded returns the picture that a function of the shape that package image has decoded.
+func decoded(img image.Image, err error) (pixels, error) {
+	if err != nil {
+		return nil, err
 	}
+	return read(img), nil
 }
 
 func jpegHeader(data []byte) (header, error) {
@@ -168,31 +177,25 @@ func jpegHeader(data []byte) (header, error) {
 	return header{width: h.Width, height: h.Height, orientation: orientation(h.Exif)}, err
 }
 
-func decodeJPEG(data []byte, need need) (pixels, error) {
-	opts := jpeg.Options{From: need.from, To: need.to}
-	if need.buffer != nil {
-		opts.Buffer = *need.buffer
-	}
-	img, err := jpeg.Decode(data, opts)
+func decodeJPEG(data []byte, m *memory, need columns) (pixels, error) {
+	img, err := jpeg.Decode(data, jpeg.Options{From: need.from, To: need.to, Buffer: m.jpeg})
 	if err != nil {
 		return nil, err
 	}
-	if need.buffer != nil {
-		*need.buffer = img.Buffer()
-	}
+	m.jpeg = img.Buffer()
 	width, height := img.Size()
 	return &sampled{width: width, height: height, depth: img.Channels(), read: img.Row}, nil
 }
 
 func tiffHeader(data []byte) (header, error) {
-	h, err := configHeader(tiff.DecodeConfig)(data)
+	h, err := configured(tiff.DecodeConfig(bytes.NewReader(data)))
 	h.orientation = orientation(data)
 	return h, err
 }
 
 // decodeTIFF undoes a mistake of the library: it takes a fax's white to be white even where black is zero, as it is in
 // libtiff's files.
-func decodeTIFF(data []byte, _ need) (pixels, error) {
+func decodeTIFF(data []byte, _ *memory, _ columns) (pixels, error) {
 	const group3, group4, blackIsZero = 3, 4, 1
 	img, err := tiff.Decode(bytes.NewReader(data))
 	if err != nil {

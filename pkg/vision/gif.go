@@ -30,7 +30,7 @@ type gifFrame struct {
 }
 
 // decodeGIF decodes the first frame, and no other.
-func decodeGIF(data []byte, _ need) (pixels, error) {
+func decodeGIF(data []byte, _ *memory, _ columns) (pixels, error) {
 	img, err := gif.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err

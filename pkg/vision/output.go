@@ -2,6 +2,7 @@ package vision
 
 import (
 	"image"
+	"sync"
 
 	"github.com/tsgo/tsgo/pkg/tensor"
 )
@@ -35,14 +36,47 @@ type values[T tensor.Element] struct {
 	step    int // from one channel's source byte to the next one's
 }
 
-// newValues returns an output for a picture with source bytes a pixel. What the picture does not cover is filled.
-func newValues[T tensor.Element](o *Options, t *tables[T], g geometry, source int) output {
+// maker makes outputs of one type of elements.
+type maker interface {
+	// output returns an output for a picture with source bytes a pixel.
+	output(g geometry, source int) output
+	// recycle has the memory of a tensor used for another one.
+	recycle(t tensor.Tensor)
+}
+
+// makerOf is the maker of outputs of elements of type T.
+type makerOf[T tensor.Element] struct {
+	opts   *Options
+	tables *tables[T]
+	spare  sync.Pool // of *[]T: the memory of tensors that nobody needs any more
+}
+
+// spareElements is how many elements are kept at most. Larger tensors are rare, and should not stay around.
+const spareElements = 4 << 20
+
+func (m *makerOf[T]) recycle(t tensor.Tensor) {
+	if data, err := tensor.Data[T](t); err == nil && len(data) <= spareElements {
+		m.spare.Put(&data)
+	}
+}
+
+// data returns memory for n elements, whatever they are.
+func (m *makerOf[T]) data(n int) []T {
+	if spare, ok := m.spare.Get().(*[]T); ok && cap(*spare) >= n {
+		return (*spare)[:n]
+	}
+	return make([]T, n)
+}
+
+// output returns an output whose every element is going to be set: what the picture does not cover is filled at once.
+func (m *makerOf[T]) output(g geometry, source int) output {
+	o := m.opts
 	v := &values[T]{
-		tables: t, whole: Size{g.out.Dx(), g.out.Dy()}, part: g.inside().Sub(g.out.Min),
+		tables: m.tables, whole: Size{g.out.Dx(), g.out.Dy()}, part: g.inside().Sub(g.out.Min),
 		source: source, depth: o.channels(), across: 1,
 	}
 	area := v.whole.Width * v.whole.Height
-	v.data = make([]T, area*v.depth)
+	v.data = m.data(area * v.depth)
 	w, h, c := int64(v.whole.Width), int64(v.whole.Height), int64(v.depth)
 	v.between, v.shape = area, []int64{1, c, h, w}
 	if o.Layout == NHWC {

@@ -10,9 +10,9 @@ type pixels interface {
 	row(dst []uint8, y, left, right int)
 }
 
-// scratch is the memory that resampling needs besides its result. It may be used again.
+// scratch is the memory that making a tensor of a picture needs besides the tensor. It may be used again.
 type scratch struct {
-	picture      []byte // a decoded picture
+	memory
 	across, down kernel
 	source       []uint8 // a strip of source rows, as far as they are needed
 	rows         []uint8 // the rows that are resized down next

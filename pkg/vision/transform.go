@@ -13,7 +13,7 @@ import (
 type Transform struct {
 	opts    Options // resolved
 	filter  filter
-	output  func(g geometry, source int) output
+	maker   maker
 	scratch *sync.Pool // of *scratch
 }
 
@@ -28,23 +28,20 @@ func New(opts Options) (*Transform, error) {
 		filter:  filterOf(opts.Interpolation),
 		scratch: &sync.Pool{New: func() any { return new(scratch) }},
 	}
-	t.output = outputs(&t.opts)
+	t.maker = makerFor(&t.opts)
 	return t, nil
 }
 
-// outputs returns what makes an output of the type that the options ask for.
-func outputs(o *Options) func(g geometry, source int) output {
+// makerFor returns what makes outputs of the type that the options ask for.
+func makerFor(o *Options) maker {
 	switch o.DType {
 	case Uint8:
-		t := pixelTables()
-		return func(g geometry, source int) output { return newValues(o, t, g, source) }
+		return &makerOf[uint8]{opts: o, tables: pixelTables()}
 	case Float16:
-		t := mapTables(float32Tables(o), tensor.ToFloat16)
-		return func(g geometry, source int) output { return newValues(o, t, g, source) }
+		return &makerOf[tensor.Float16]{opts: o, tables: mapTables(float32Tables(o), tensor.ToFloat16)}
 	case Float32:
 	}
-	t := float32Tables(o)
-	return func(g geometry, source int) output { return newValues(o, t, g, source) }
+	return &makerOf[float32]{opts: o, tables: float32Tables(o)}
 }
 
 // Options returns the options with every default filled in. Their slices must not be changed.
@@ -59,17 +56,14 @@ func (t *Transform) Tensor(ctx context.Context, data []byte) (tensor.Tensor, err
 	}
 	s := t.scratch.Get().(*scratch)
 	defer t.keep(s)
-	src, err := open(data, t.opts.MaxPixels, func(width, height int) need {
-		from, to := t.columns(width, height)
-		return need{from, to, &s.picture}
-	})
+	src, err := open(data, t.opts.MaxPixels, &s.memory, t.columns)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	if err := ctx.Err(); err != nil {
 		return tensor.Tensor{}, err
 	}
-	return t.apply(src, s)
+	return t.apply(s, src)
 }
 
 // keepAtMost is how large a picture may be whose memory is kept for others, in bytes.
@@ -77,37 +71,40 @@ const keepAtMost = 16 << 20
 
 // keep has memory used again.
 func (t *Transform) keep(s *scratch) {
-	if cap(s.picture) > keepAtMost {
-		s.picture = nil
+	if cap(s.jpeg) > keepAtMost {
+		s.jpeg = nil
 	}
 	t.scratch.Put(s)
 }
 
 // columns returns the columns of a picture of a given size that are needed, and some more.
-func (t *Transform) columns(width, height int) (from, to int) {
+func (t *Transform) columns(width, height int) columns {
 	g := t.opts.geometry(width, height)
 	part := g.inside()
 	if part.Empty() || g.width < 1 {
-		return 0, width
+		return columns{0, width}
 	}
 	scale := float64(width) / float64(g.width)
 	reach := t.filter.support*max(scale, 1) + 2 // more than a pixel is made of, on either side
-	from = int(math.Floor(float64(part.Min.X)*scale - reach))
-	to = int(math.Ceil(float64(part.Max.X)*scale + reach))
-	return max(0, from), min(width, to)
+	from := int(math.Floor(float64(part.Min.X)*scale - reach))
+	to := int(math.Ceil(float64(part.Max.X)*scale + reach))
+	return columns{max(0, from), min(width, to)}
 }
 
 // Apply returns the tensor of a decoded picture, of batch size 1. It is quick for the types that package image has, and
 // slow for others.
 func (t *Transform) Apply(img image.Image) (tensor.Tensor, error) {
 	size := img.Bounds().Size()
-	if err := checkSize("the picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
+	if err := checkSize("picture", size.X, size.Y, t.opts.MaxPixels); err != nil {
 		return tensor.Tensor{}, err
 	}
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
-	return t.apply(read(img), s)
+	return t.apply(s, read(img))
 }
+
+// Recycle takes back a tensor that t made and that nobody uses any more: its memory becomes that of another one.
+func (t *Transform) Recycle(made tensor.Tensor) { t.maker.recycle(made) }
 
 // Crop returns the rectangle that the tensor covers on an upright picture of a given size, in that picture's pixels. It
 // reaches beyond the picture where the tensor is filled. It is empty when a side is less than 1.
@@ -118,7 +115,7 @@ func (t *Transform) Crop(width, height int) image.Rectangle {
 	return t.opts.geometry(width, height).original(width, height)
 }
 
-func (t *Transform) apply(src pixels, s *scratch) (tensor.Tensor, error) {
+func (t *Transform) apply(s *scratch, src pixels) (tensor.Tensor, error) {
 	width, height := src.size()
 	g := t.opts.geometry(width, height)
 	if err := t.opts.check(g); err != nil {
@@ -127,7 +124,7 @@ func (t *Transform) apply(src pixels, s *scratch) (tensor.Tensor, error) {
 	if t.opts.Colour == Grey && src.channels() == 3 {
 		src = &greyed{pixels: src}
 	}
-	out := t.output(g, src.channels())
+	out := t.maker.output(g, src.channels())
 	s.resample(src, g, t.filter, out.line)
 	return out.tensor()
 }

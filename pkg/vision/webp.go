@@ -37,7 +37,7 @@ func webpHeader(data []byte) (header, error) {
 	return h, err
 }
 
-func decodeWebP(data []byte, _ need) (pixels, error) {
+func decodeWebP(data []byte, _ *memory, _ columns) (pixels, error) {
 	img, err := webp.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/tsgo/tsgo/pkg/archive"
@@ -33,7 +32,7 @@ const asLimit = "limit"
 // beLimit is that process. Its arguments are what it measures, and of what.
 func beLimit(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	kinds := map[string]func(ctx context.Context, args []string) (func(d time.Duration) (float64, error), error){
-		"find": findLoop, "session": sessionLoop, "pictures": pictureLoop, "pipeline": pipelineTime, "transform": transformTime, "decoder": decoderHeap,
+		"find": findLoop, "session": sessionLoop, "pictures": pictureLoop, "pipeline": pipelineTime, "transform": transformTime,
 	}
 	if len(args) == 0 || kinds[args[0]] == nil {
 		return fmt.Errorf("no such limit: %q", args)
@@ -256,25 +255,5 @@ func pipelineTime(ctx context.Context, args []string) (func(d time.Duration) (fl
 			_, err := p.Predict(ctx, p.Ref(), req)
 			return err
 		})
-	}, nil
-}
-
-// decoderHeap is what decoding a picture allocates on the heap, in bytes. Argument: a picture.
-func decoderHeap(_ context.Context, args []string) (func(d time.Duration) (float64, error), error) {
-	data, err := os.ReadFile(args[0])
-	if err != nil {
-		return nil, err
-	}
-	return func(time.Duration) (float64, error) {
-		r := testing.Benchmark(func(b *testing.B) {
-			b.Helper()
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := vision.Decode(data, 0); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		return float64(r.AllocedBytesPerOp()), nil
 	}, nil
 }

@@ -56,12 +56,14 @@ func (f *Fake) Run(ctx context.Context, in tensor.Named, want ...string) (tensor
 		}
 	}
 	all, err := f.compute(in)
-	if err != nil || len(want) == 0 {
-		return all, err
+	if err != nil {
+		return nil, err
 	}
-	out := make(tensor.Named, len(want))
-	for _, name := range want {
-		out[name] = all[name]
+	out := make(tensor.Named, len(all))
+	for name, t := range all {
+		if len(want) == 0 || slices.Contains(want, name) {
+			out[name] = t.Clone() // the function may return what it was given
+		}
 	}
 	return out, nil
 }

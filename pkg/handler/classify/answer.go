@@ -26,7 +26,10 @@ func (c classifier) Postprocess(_ context.Context, req *model.Request, out tenso
 	}
 	probabilities := activate(c.settings.Activation, scores)
 	best := handler.Top(probabilities, k)
-	answer := handler.Answer{Tensors: tensor.Named{c.output: out[c.output]}}
+	answer := handler.Answer{Tensors: out}
+	if len(out) > 1 {
+		answer.Tensors = tensor.Named{c.output: out[c.output]}
+	}
 	if c.settings.Answer == answerClass {
 		answer.Value = bare(handler.Label(c.labels, best[0]))
 		return answer, nil

@@ -140,6 +140,11 @@ func (c classifier) Preprocess(ctx context.Context, req *model.Request) (tensor.
 	return tensor.Named{c.input.Name: *content.Tensor}, nil
 }
 
+// Recycle has the memory of a picture's tensor used for another picture.
+func (c classifier) Recycle(req *model.Request, in tensor.Named) {
+	picture.Recycle(c.transform, req, in[c.input.Name])
+}
+
 // Sample returns a picture.
 func (c classifier) Sample() []model.Input { return picture.Sample() }
 

@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,6 +131,32 @@ func TestHandler(t *testing.T) {
 			{Name: "body", ContentType: "application/json", Data: two},
 		},
 	})
+}
+
+// A tensor that came with a request stays its caller's.
+func TestRecycle(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil, nil)
+	ones := slices.Repeat([]float32{1}, 3*side*side)
+	given, err := tensor.New([]int64{1, 3, side, side}, ones)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &model.Request{Inputs: []model.Input{{Name: "input", Tensor: &given}}}
+	red := &model.Request{Inputs: []model.Input{body(picture(t, color.RGBA{R: 255, A: 255}, 16, 16))}}
+	for range 100 { // a pool may forget what it was given
+		in, err := h.Preprocess(t.Context(), own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.(handler.Recycler).Recycle(own, in)
+		if _, err := h.Preprocess(t.Context(), red); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if slices.ContainsFunc(ones, func(v float32) bool { return v != 1 }) {
+		t.Error("a picture was written over the tensor of a request")
+	}
 }
 
 // object makes an object of keys and values in turn.

@@ -210,6 +210,9 @@ func (d detector) Preprocess(ctx context.Context, req *model.Request) (tensor.Na
 	return d.reader.Read(ctx, req)
 }
 
+// Recycle has the memory of a picture's tensor used for another picture.
+func (d detector) Recycle(req *model.Request, in tensor.Named) { d.reader.Recycle(req, in) }
+
 // Sample returns a picture.
 func (d detector) Sample() []model.Input { return picture.Sample() }
 

@@ -102,6 +102,9 @@ func (c Case) predict(ctx context.Context, input model.Input) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if recycler, ok := c.Handler.(handler.Recycler); ok { // others use the memory from here on
+		recycler.Recycle(req, in)
+	}
 	answer, err := c.Handler.Postprocess(ctx, req, out)
 	if err != nil {
 		return nil, err

@@ -123,6 +123,22 @@ func (r *Reader) Read(ctx context.Context, req *model.Request) (tensor.Named, er
 	return tensor.Named{r.input.Name: *content.Tensor}, nil
 }
 
+// Recycle has the memory of what Read made of a request used for another picture. Nobody uses it any more.
+func (r *Reader) Recycle(req *model.Request, in tensor.Named) {
+	Recycle(r.transform, req, in[r.input.Name])
+}
+
+// Recycle has the memory of a request's input used by the transform that made it. A tensor that came with the request is
+// not its own.
+func Recycle(transform *vision.Transform, req *model.Request, in tensor.Tensor) {
+	for _, input := range req.Inputs {
+		if input.Tensor != nil {
+			return
+		}
+	}
+	transform.Recycle(in)
+}
+
 // Row returns the network's own input of row i of a batch that readers made.
 func (r *Reader) Row(in tensor.Named, i int64) (tensor.Named, error) {
 	row, err := in.Rows(i, i+1)

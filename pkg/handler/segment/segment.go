@@ -182,6 +182,9 @@ func (s segmenter) Inference(ctx context.Context, in tensor.Named) (tensor.Named
 	return s.Env.Session.Run(ctx, in, s.output)
 }
 
+// Recycle has the memory of a picture's tensor used for another picture.
+func (s segmenter) Recycle(req *model.Request, in tensor.Named) { s.reader.Recycle(req, in) }
+
 // Sample returns a picture.
 func (s segmenter) Sample() []model.Input { return picture.Sample() }
 
