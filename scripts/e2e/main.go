@@ -3,7 +3,7 @@
 // tsgo again from its snapshot, and finds what was served before. It is a step of scripts/check.
 //
 // What curl and grpcurl are told, and what they must see, are the scripts in walk/, in testscript's language; what the Python
-// clients do is clients.py. All share one directory, which is gone afterwards, and ports of this machine alone. grpcurl is
+// clients do is in clients/. All share one directory, which is gone afterwards, and ports of this machine alone. grpcurl is
 // built from the module that scripts/tools/grpcurl pins; the Python clients live in a virtual environment in the user's cache,
 // made at the first run out of requirements.txt.
 //
@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, walkTimeout)
 	defer cancel()
 	for _, step := range []func(context.Context, io.Writer) error{
-		p.script("serve"), p.script("curl"), p.script("grpcurl"), p.clients, p.script("restart"),
+		p.script("serve"), p.script("curl"), p.script("grpcurl"), p.client("ask_triton.py"), p.client("ask_kserve.py"), p.script("restart"),
 	} {
 		if err := errors.Join(ctx.Err(), step(ctx, out)); err != nil {
 			return err

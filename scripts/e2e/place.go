@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/tsgo/tsgo/pkg/onnx"
 	"github.com/tsgo/tsgo/pkg/onnx/zoo"
@@ -55,7 +54,9 @@ func newPlace(ctx context.Context, python string) (p *place, err error) {
 	}
 	var wait sync.WaitGroup
 	failures := make([]error, 4)
-	wait.Go(func() { _, failures[0] = output(ctx, "go", "build", "-o", filepath.Join(p.dir, "bin", "tsgo"), "./cmd/tsgo") })
+	wait.Go(func() {
+		_, failures[0] = output(ctx, "go", "build", "-o", filepath.Join(p.dir, "bin", "tsgo"), "./cmd/tsgo")
+	})
 	wait.Go(func() { failures[1] = p.linkGRPCurl(ctx) })
 	wait.Go(func() { p.python, failures[2] = providePython(ctx, python) })
 	wait.Go(func() { failures[3] = errors.Join(writeCertificates(p.dir), p.writePair()) })
@@ -135,7 +136,9 @@ func (p *place) clear(ctx context.Context) error {
 		stop.Dir, stop.Env = p.dir, p.env
 		if text, failure := stop.CombinedOutput(); failure != nil {
 			err = fmt.Errorf("tsgo serve --stop: %w: %s", failure, text)
-			_ = syscall.Kill(pid, syscall.SIGKILL) // it does not end, or has ended by itself
+			if process, gone := os.FindProcess(pid); gone == nil {
+				_ = process.Kill() // it does not end, or has ended by itself
+			}
 		}
 	}
 	return errors.Join(err, os.RemoveAll(p.dir))

@@ -15,22 +15,24 @@ import (
 //go:embed requirements.txt
 var requirements []byte
 
-// clients is the step of the Python clients: clients.py tells what it has seen, a line each.
-func (p *place) clients(ctx context.Context, out io.Writer) error {
-	script, err := filepath.Abs(filepath.Join("scripts", "e2e", "clients.py"))
-	if err != nil {
-		return err
+// client returns the step that runs a program of clients/, which tells what it has seen, a line each.
+func (p *place) client(name string) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, out io.Writer) error {
+		if p.python == "" {
+			_, err := fmt.Fprintf(out, "left out: %s, as there is to be no Python\n", name)
+			return err
+		}
+		program, err := filepath.Abs(filepath.Join("scripts", "e2e", "clients", name))
+		if err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, p.python, "-u", program)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, append(p.env, "PYTHONDONTWRITEBYTECODE=1"), out, out
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("scripts/e2e/clients/%s: %w", name, err)
+		}
+		return nil
 	}
-	if p.python == "" {
-		_, err := fmt.Fprintln(out, "left out: Triton's and KServe's clients, as there is to be no Python")
-		return err
-	}
-	cmd := exec.CommandContext(ctx, p.python, "-u", script)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, p.env, out, out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("scripts/e2e/clients.py: %w", err)
-	}
-	return nil
 }
 
 // providePython returns the Python of a virtual environment with the clients, in the user's cache: one for each version of
