@@ -49,7 +49,7 @@ func newPlace(ctx context.Context, python string) (p *place, err error) {
 			return nil, err
 		}
 	}
-	if err := p.setEnv(root); err != nil {
+	if err := p.setEnv(ctx, root); err != nil {
 		return nil, err
 	}
 	var wait sync.WaitGroup
@@ -65,9 +65,9 @@ func newPlace(ctx context.Context, python string) (p *place, err error) {
 }
 
 // setEnv names the addresses, on ports that nobody has, and keeps what the programs leave behind in the place.
-func (p *place) setEnv(root string) error {
+func (p *place) setEnv(ctx context.Context, root string) error {
 	names := []string{"INFERENCE", "MANAGEMENT", "METRICS", "GRPC_INFERENCE", "GRPC_MANAGEMENT"}
-	ports, err := freePorts(len(names))
+	ports, err := freePorts(ctx, len(names))
 	if err != nil {
 		return err
 	}
@@ -86,9 +86,9 @@ func (p *place) setEnv(root string) error {
 }
 
 // freePorts returns ports on which nobody listens.
-func freePorts(n int) (ports []int, err error) {
+func freePorts(ctx context.Context, n int) (ports []int, err error) {
 	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}

@@ -79,5 +79,5 @@ func providePython(ctx context.Context, python string) (string, error) {
 
 // without says how to go on without Python.
 func without(err error) error {
-	return fmt.Errorf("Triton's and KServe's clients need Python 3.11 to 3.13 with venv and pip; -python says which, and -python none leaves them out: %w", err)
+	return fmt.Errorf("the clients of Triton and KServe need Python 3.11 to 3.13 with venv and pip; -python says which, and -python none leaves them out: %w", err)
 }
