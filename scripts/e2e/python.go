@@ -63,11 +63,11 @@ func providePython(ctx context.Context, python string) (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(making) //nolint:errcheck // it has another name by now, or is of no use
-	if _, err := output(ctx, python, "-m", "venv", making); err != nil {
+	if _, err := output(ctx, python, "-m", "venv", "--without-pip", making); err != nil {
 		return "", without(err)
 	}
-	_, err = output(ctx, filepath.Join(making, "bin", "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet",
-		"--only-binary=:all:", "--no-compile", "-r", filepath.Join("scripts", "e2e", "requirements.txt"))
+	_, err = output(ctx, python, "-m", "pip", "--python", filepath.Join(making, "bin", "python"), "--disable-pip-version-check", "install",
+		"--quiet", "--only-binary=:all:", "--no-compile", "-r", filepath.Join("scripts", "e2e", "requirements.txt"))
 	if err != nil {
 		return "", without(err)
 	}
@@ -79,5 +79,5 @@ func providePython(ctx context.Context, python string) (string, error) {
 
 // without says how to go on without Python.
 func without(err error) error {
-	return fmt.Errorf("the clients of Triton and KServe need Python 3.11 to 3.13 with venv and pip; -python says which, and -python none leaves them out: %w", err)
+	return fmt.Errorf("the clients of Triton and KServe need Python 3.11 to 3.13 with pip; -python says which, and -python none leaves them out: %w", err)
 }
