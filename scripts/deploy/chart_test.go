@@ -98,7 +98,9 @@ func TestChart(t *testing.T) {
 			all, notes := installed(t, file)
 			var kinds []string
 			for _, object := range all {
-				kinds = append(kinds, object.(interface{ GroupVersionKind() schema.GroupVersionKind }).GroupVersionKind().Kind)
+				kinds = append(kinds, object.(interface {
+					GroupVersionKind() schema.GroupVersionKind
+				}).GroupVersionKind().Kind)
 			}
 			if diff := cmp.Diff(slices.Sorted(slices.Values(slices.Concat(basic, tt.more))), slices.Sorted(slices.Values(kinds))); diff != "" {
 				t.Errorf("kinds (-want +got):\n%s", diff)
