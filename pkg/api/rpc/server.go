@@ -15,7 +15,6 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/reflection"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/api/inference"
@@ -92,7 +91,7 @@ func NewServer(opts Options, services ...Service) *Server {
 		}
 	}
 	healthpb.RegisterHealthServer(s, &health{ready: opts.Ready, known: s.GetServiceInfo, stopping: ctx.Done()})
-	reflection.Register(s)
+	registerReflection(s)
 	return &Server{grpc: s, stop: stop}
 }
 

@@ -29,6 +29,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/tsgo/tsgo/pkg/api/rpc"
@@ -274,7 +276,8 @@ func TestReflection(t *testing.T) {
 	}
 	for _, want := range []string{
 		"org.pytorch.serve.grpc.inference.InferenceAPIsService", "org.pytorch.serve.grpc.management.ManagementAPIsService",
-		"inference.GRPCInferenceService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+		"inference.GRPCInferenceService", "org.pytorch.serve.grpc.openinference.GRPCInferenceService",
+		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is not among %q", want, names)
@@ -282,8 +285,12 @@ func TestReflection(t *testing.T) {
 		file := ask(&reflectionpb.ServerReflectionRequest{
 			MessageRequest: &reflectionpb.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: want},
 		})
-		if len(file.GetFileDescriptorResponse().GetFileDescriptorProto()) == 0 {
+		described := file.GetFileDescriptorResponse().GetFileDescriptorProto()
+		var got descriptorpb.FileDescriptorProto
+		if len(described) == 0 {
 			t.Errorf("%s: %v", want, file)
+		} else if err := proto.Unmarshal(described[0], &got); err != nil || !strings.HasPrefix(want, got.GetPackage()+".") {
+			t.Errorf("%s: package %s, %v", want, got.GetPackage(), err)
 		}
 	}
 	if err := stream.CloseSend(); err != nil {

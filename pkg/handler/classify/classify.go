@@ -55,7 +55,9 @@ func New(env handler.Env) (handler.Handler, error) {
 		return nil, err
 	}
 	if env.Guessed {
-		c.guess()
+		if err := c.guess(); err != nil {
+			return nil, err
+		}
 	}
 	if c.settings.DType == "" {
 		c.settings.DType = vision.DTypeOf(c.input.DType)

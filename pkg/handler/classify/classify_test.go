@@ -290,6 +290,16 @@ func TestGuessed(t *testing.T) {
 	}
 }
 
+func TestNothingToGuess(t *testing.T) {
+	t.Parallel()
+	e := env(t, enginetest.New(signature(-1, 4), nil), nil, nil)
+	e.Guessed = true
+	_, err := classify.New(e)
+	if fault.Of(err) != fault.BadModel || !strings.Contains(err.Error(), "name one, as base_handler for tensors") {
+		t.Errorf("rows of four numbers: %v", err)
+	}
+}
+
 func TestExample(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil, nil)

@@ -1,9 +1,11 @@
 package classify
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/tsgo/tsgo/pkg/engine"
+	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/vision"
 )
 
@@ -11,13 +13,18 @@ import (
 const guessedSide = 224
 
 // guess fills the settings of a network that comes without a manifest: sizes, layout, colour and type from its signature,
-// the rest as most networks trained on ImageNet have it. It says so in the log, because it may be wrong.
-func (c *classifier) guess() {
+// the rest as most networks trained on ImageNet have it. It says so in the log, because it may be wrong. A network whose input
+// can be no picture is [fault.BadModel].
+func (c *classifier) guess() error {
+	if rank := len(c.input.Shape); rank != 0 && rank != 4 {
+		return fmt.Errorf("%w: the model names no handler, and its input %v is no picture: name one, as base_handler for tensors", fault.BadModel, c.input)
+	}
 	c.settings.Options = guessed(c.input)
 	c.settings.Activation = detect
 	o := c.settings.Options
 	c.Env.Log.Warn("the model has no manifest: its preprocessing is guessed; write a model-config.yaml to be sure",
 		"input", c.input.String(), "size", o.Size.String(), "colour", o.Colour, "layout", o.Layout, "mean", o.Mean, "std", o.Std)
+	return nil
 }
 
 func guessed(input engine.Value) vision.Options {
