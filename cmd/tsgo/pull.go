@@ -94,7 +94,7 @@ The environment's proxy (HTTPS_PROXY, NO_PROXY) is used, and on Linux the author
 	f.StringVar(&o.handler, "handler", "", "handler of an .onnx (default: guessed when it is asked)")
 	f.StringVar(&o.file, "file", "", "take the file from this path, and fetch nothing")
 	f.StringVar(&o.maxSize, "max-size", "16GiB", "most that a file from a URL may have, as 500MB or 2GiB")
-	f.BoolVar(&o.force, "force", false, "fetch again what was pulled before, and replace it")
+	f.BoolVar(&o.force, "force", false, "fetch again what was pulled before, and replace it unless it was changed since")
 	return cmd
 }
 
