@@ -411,7 +411,9 @@ func (l *puller) install(staged string, p Pulled) error {
 	}
 	switch {
 	case err != nil && replaced: // what cannot go back stays, and the error names it
-		err = errors.Join(err, os.Rename(filepath.Join(trash, filepath.Base(p.Path)), p.Path), writeRecord(old), os.Remove(trash))
+		return errors.Join(inStore(l.dir, err), os.Rename(filepath.Join(trash, filepath.Base(p.Path)), p.Path), writeRecord(old), os.Remove(trash))
+	case err != nil:
+		_ = os.Remove(recordPath(p.Path)) // or it would be taken for that of whatever comes into its place
 	case replaced:
 		_ = os.RemoveAll(trash) // hidden, and no model any more
 	}

@@ -423,6 +423,36 @@ func TestPullByForce(t *testing.T) {
 	}
 }
 
+// A model that cannot take its place leaves what was there, with its record, and nothing else.
+func TestInstallFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := store.Pulled{Name: "net", Version: "1.0", Path: filepath.Join(dir, "net"), Files: map[string]string{"net/a": ""}}
+	install := func() {
+		t.Helper()
+		if err := store.Install(dir, filepath.Join(dir, "gone"), p); fault.Of(err) != fault.Invalid {
+			t.Errorf("error %v, want %v", err, fault.Invalid)
+		}
+	}
+	install()
+	if seen, hidden := inside(t, dir); len(seen)+len(hidden) > 0 {
+		t.Errorf("left %v, %v", seen, hidden)
+	}
+	s := secure(t, serveNetwork)
+	want, _, err := store.Pull(t.Context(), dir, order(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	install()
+	entry, err := store.New(store.Dir{Path: dir}).Find("net", "")
+	if got, _ := entry.Pulled(); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("after a failed replacement: %+v, %v, want %+v", got, err, want)
+	}
+	if seen, hidden := inside(t, dir); len(seen) != 1 || len(hidden) != 1 {
+		t.Errorf("left %v, %v", seen, hidden)
+	}
+}
+
 // Many pulls of one model at once fetch it once.
 func TestPullOnce(t *testing.T) {
 	t.Parallel()
