@@ -435,11 +435,13 @@ func TestFileInvalid(t *testing.T) {
 		{URL: "ftp://host/x"},
 		{URL: "file:///etc/passwd"},
 		{URL: "https://"},
+		{URL: "ftp://me:sesame@host/x"},
+		{URL: "https://me:sesame@ho st/x"},
 		{URL: "http://h", SHA256: "12"},
 		{URL: "http://h", SHA256: strings.Repeat("x", 64)},
 	} {
-		if err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "f"), opts); fault.Of(err) != fault.Invalid {
-			t.Errorf("%+v: %v, want %v", opts, err, fault.Invalid)
+		if err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "f"), opts); fault.Of(err) != fault.Invalid || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%+v: %v, want %v, and no password", opts, err, fault.Invalid)
 		}
 	}
 }
