@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -203,11 +204,7 @@ func (o *benchOptions) inputs(ctx context.Context, s *server.Server, t *benchTar
 		return samples, nil
 	}
 	about, _ := s.Models().About(t.ref)
-	handler := m.Manifest.Handler
-	if handler == "" {
-		handler = pipeline.GuessedHandler
-	}
-	in, what, err := bench.Generate(handler, about.Inputs)
+	in, what, err := bench.Generate(cmp.Or(m.Manifest.Handler, pipeline.GuessedHandler), about.Inputs)
 	if err != nil {
 		return nil, fmt.Errorf("%w; want a FILE to ask about", err)
 	}

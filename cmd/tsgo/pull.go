@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -26,6 +25,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/handler/builtin"
 	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/onnx"
+	"github.com/tsgo/tsgo/pkg/pipeline"
 	"github.com/tsgo/tsgo/pkg/store"
 )
 
@@ -94,7 +94,7 @@ The environment's proxy (HTTPS_PROXY, NO_PROXY) is used, and on Linux the author
 	f.StringVar(&o.handler, "handler", "", "handler of an .onnx (default: guessed when it is asked)")
 	f.StringVar(&o.file, "file", "", "take the file from this path, and fetch nothing")
 	f.StringVar(&o.maxSize, "max-size", "16GiB", "most that a file from a URL may have, as 500MB or 2GiB")
-	f.BoolVar(&o.force, "force", false, "fetch again what was pulled before, and replace it")
+	f.BoolVar(&o.force, "force", false, "fetch again what was pulled before, and replace it unless it was changed since")
 	return cmd
 }
 
@@ -261,9 +261,10 @@ func (o *modelsPullOptions) orderURL() (store.Order, error) {
 	if order.Version == "" {
 		order.Version = archive.DefaultVersion
 	}
-	known := slices.Sorted(maps.Keys(builtin.Handlers()))
-	if o.handler != "" && !slices.Contains(known, o.handler) {
-		return store.Order{}, fmt.Errorf("%w: no handler %q%s (there are %s)", fault.Invalid, o.handler, nearest.Hint(o.handler, known), strings.Join(known, ", "))
+	if o.handler != "" {
+		if err := pipeline.CheckHandler(o.handler, builtin.Handlers()); err != nil {
+			return store.Order{}, err
+		}
 	}
 	order.Beside = func(network string) (map[string]string, error) {
 		settings, err := networkSettings(network, o.handler)
@@ -358,9 +359,9 @@ func (o *modelsPullOptions) way(dir string, order store.Order, err error) string
 		return fmt.Sprintf("free some space in %s, or name another directory with --model-store", dir)
 	case errors.Is(err, fs.ErrPermission) && !operation:
 		return "name a directory that you may write to with --model-store"
-	case sum:
+	case sum, limit && !strings.Contains(o.what, "://"): // the catalogue knows the size
 		return "nothing of it was kept; the file is not the one that was meant, or was damaged on the way"
-	case limit && order.Limit > 0:
+	case limit:
 		return "nothing of it was kept; --max-size allows more"
 	case authority:
 		return "to trust an authority of your own, name its certificate in SSL_CERT_FILE"

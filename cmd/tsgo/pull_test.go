@@ -139,6 +139,7 @@ func TestPullWays(t *testing.T) {
 		{&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, "--model-store"},
 		{&net.OpError{Op: "dial", Err: syscall.EACCES}, "offline?"},
 		{fetch.SumError{}, "nothing of it was kept"},
+		{fetch.LimitError{Limit: 1}, "not the one that was meant"},
 		{fetch.StatusError{Code: 401}, "where only you may have the file"},
 		{fetch.StatusError{Code: 410}, "check the address"},
 		{fault.Timeout, "offline?"},

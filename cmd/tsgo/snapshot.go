@@ -43,7 +43,6 @@ func readSettings(s streams, from config.Sources, flag string) (settings, error)
 	for _, path := range paths {
 		kept, wrong := config.Load(path)
 		if wrong == nil {
-			var now *config.Config
 			now, err := read(kept)
 			if wrong = now.Damaged(); wrong == nil {
 				return settings{now, kept, true, found.damaged}, err

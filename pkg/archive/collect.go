@@ -365,32 +365,46 @@ func (c *collector) takeExtraTree(dir string) error {
 // takeExternal gathers the files that the network's tensors stand in, where they are not among the others.
 func (c *collector) takeExternal(network string) error {
 	file := c.files[network].path
-	beside, err := onnx.Files(file)
-	if err != nil || len(beside) == 0 {
+	beside, err := Beside(file)
+	if err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(filepath.Dir(file))
-	if err != nil {
-		return fmt.Errorf("%w: open %s: %w", fault.BadModel, c.source, err)
-	}
-	defer func() { _ = root.Close() }()
-	for _, name := range beside {
-		stat, err := root.Stat(filepath.FromSlash(name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("%w: %s: tensors of the network %q are in %q, which is not there", fault.BadModel, c.source, network, name)
-		case err != nil:
-			return fmt.Errorf("%w: %s: tensors of the network %q are in %q: %w", fault.BadModel, c.source, network, name, err)
-		case !stat.Mode().IsRegular():
-			return fmt.Errorf("%w: %s: tensors of the network %q are in %q, which is no file", fault.BadModel, c.source, network, name)
-		}
-		e := member{name: path.Join(path.Dir(network), name), path: filepath.Join(filepath.Dir(file), filepath.FromSlash(name)), size: stat.Size()}
+	for _, name := range slices.Sorted(maps.Keys(beside)) {
+		e := member{name: path.Join(path.Dir(network), name), path: filepath.Join(filepath.Dir(file), filepath.FromSlash(name)), size: beside[name]}
 		if err := c.add(e); err != nil {
 			return err
 		}
 		c.leftOut = slices.DeleteFunc(c.leftOut, func(left string) bool { return left == e.name })
 	}
 	return nil
+}
+
+// Beside returns the files that the tensors of the network at a path stand in, by their paths with slashes from its
+// directory, and their sizes in bytes. It returns what [onnx.Files] does, and [fault.BadModel] for a file that is not there.
+func Beside(network string) (map[string]int64, error) {
+	names, err := onnx.Files(network)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	root, err := os.OpenRoot(filepath.Dir(network))
+	if err != nil {
+		return nil, fmt.Errorf("%w: open %s: %w", fault.BadModel, network, err)
+	}
+	defer func() { _ = root.Close() }()
+	sizes := make(map[string]int64, len(names))
+	for _, name := range names {
+		stat, err := root.Stat(filepath.FromSlash(name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("%w: tensors of %s are in %q, which is not there: put it beside the network", fault.BadModel, network, name)
+		case err != nil:
+			return nil, fmt.Errorf("%w: tensors of %s are in %q: %w", fault.BadModel, network, name, err)
+		case !stat.Mode().IsRegular():
+			return nil, fmt.Errorf("%w: tensors of %s are in %q, which is no file", fault.BadModel, network, name)
+		}
+		sizes[name] = stat.Size()
+	}
+	return sizes, nil
 }
 
 // add enters a file. The same one may come twice, another one of its name may not.

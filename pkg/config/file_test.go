@@ -376,9 +376,9 @@ func TestStrange(t *testing.T) {
 		t.Errorf("%v, want both settings that are wrong", err)
 	}
 	want := []string{
-		`job_queue_sise=7 from config.properties:1: no setting of TorchServe's or tsgo's, did you mean "job_queue_size"?`,
-		`JOB_QUEUE_SIZE=2 from config.properties:3: no setting of TorchServe's or tsgo's, did you mean "job_queue_size"?`,
-		`other.thing=2 from config.properties:6: no setting of TorchServe's or tsgo's`,
+		`job_queue_sise=(hidden) from config.properties:1: no setting of TorchServe's or tsgo's, did you mean "job_queue_size"?`,
+		`JOB_QUEUE_SIZE=(hidden) from config.properties:3: no setting of TorchServe's or tsgo's, did you mean "job_queue_size"?`,
+		`other.thing=(hidden) from config.properties:6: no setting of TorchServe's or tsgo's`,
 	}
 	var got []string
 	for _, v := range c.Values {
@@ -388,6 +388,20 @@ func TestStrange(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("unknown keys (-want +got):\n%s", diff)
+	}
+}
+
+// TestHidden shows no password, neither where its key is misspelt nor where a variable in it is not set.
+func TestHidden(t *testing.T) {
+	t.Parallel()
+	c, err := fromFile(t, "keystore_passs=sesame\nkeystore_pass=sesame$$NOPE$$\n", nil)
+	if !errors.Is(err, fault.Invalid) || strings.Contains(err.Error()+strings.Join(c.Notes, ""), "sesame") {
+		t.Errorf("%v, %v, want %v and no password", err, c.Notes, fault.Invalid)
+	}
+	for _, key := range []string{"keystore_passs", "keystore_pass"} {
+		if v := value(t, c, key); v.Value != "(hidden)" || strings.Contains(v.What, "sesame") {
+			t.Errorf("%s is shown as %q: %s", key, v.Value, v.What)
+		}
 	}
 }
 

@@ -65,6 +65,9 @@ func (v Value) Given() bool { return v.Origin != byDefault }
 
 const byDefault = "default"
 
+// hidden is shown in the place of a value that is secret, or may be.
+const hidden = "(hidden)"
+
 // Read returns what the sources say. A flag counts more than a variable TSGO_, that more than the file, that more than the
 // default. Where the file says enable_envvars_config=true, TorchServe's variables TS_ count more than all of them, as they do
 // there. The error is [fault.Invalid] and names each setting that cannot be used and where its value comes from; the other
@@ -104,7 +107,7 @@ func (c *Config) tellUnloaded() {
 		}
 	}
 	if c.Server.Restore != nil && named.Given() && !named.inFile {
-		c.Notes = append(c.Notes, fmt.Sprintf("%s %s does not count: %s of %s says what is served", named.Origin, named.Value, kept, from.Origin))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s does not count: %s of %s says what is served", named.Origin, kept, from.Origin))
 	}
 }
 
@@ -172,11 +175,11 @@ func (c *Config) read(setting Setting, s sources) Value {
 	if setting.Key == "model_store" && v.Given() {
 		c.Store.Origin = v.Origin
 	}
-	switch {
-	case v.err != nil:
+	if v.err != nil {
 		v.State, v.What = Wrong, v.err.Error()
-	case setting.secret && v.Given():
-		v.Value = "(hidden)"
+	}
+	if setting.secret && v.Given() {
+		v.Value = hidden
 	}
 	return v
 }
@@ -219,7 +222,7 @@ func (s Setting) gates() []string {
 // longest is how long a key may be that was meant to be another.
 const longest = 64
 
-// strange returns what is in a file and no setting.
+// strange returns what is in a file and no setting. Its value is not shown: it may be a password under a key that is misspelt.
 func (s sources) strange(keys []string) []Value {
 	var known []string
 	for _, setting := range settings() {
@@ -235,7 +238,7 @@ func (s sources) strange(keys []string) []Value {
 			what += nearest.Hint(key, known)
 		}
 		p, _ := s.says(key)
-		all = append(all, Value{Key: key, Value: p.Value, Origin: s.File.at(p), State: Strange, What: what})
+		all = append(all, Value{Key: key, Value: hidden, Origin: s.File.at(p), State: Strange, What: what})
 	}
 	return all
 }

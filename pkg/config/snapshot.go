@@ -107,7 +107,10 @@ func (v Value) keep() (text string, ok bool) {
 // URL with a user is not fetched, and one with a query is written out where it is known.
 func withoutCredentials(patterns string) string {
 	parts := slices.DeleteFunc(strings.Split(patterns, ","), func(p string) bool {
-		_, rest, _ := strings.Cut(p, "://")
+		_, rest, ok := strings.Cut(p, "://")
+		if !ok {
+			rest = p
+		}
 		authority, _, _ := strings.Cut(rest, "/")
 		return strings.Contains(authority, "@") || strings.Contains(rest, "=")
 	})

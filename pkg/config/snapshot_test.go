@@ -157,7 +157,7 @@ func TestSnapshotOfTorchServe(t *testing.T) {
 	}
 	notes := []string{
 		"fresh, parallelLevel of models in model_snapshot does not count",
-		"TSGO_MODELS mnist does not count: model_snapshot of s.cfg:11 says what is served",
+		"TSGO_MODELS does not count: model_snapshot of s.cfg:11 says what is served",
 	}
 	for i, note := range notes {
 		if len(c.Notes) != len(notes) || !strings.HasPrefix(c.Notes[i], note) {
@@ -248,7 +248,7 @@ func TestSnapshotSecrets(t *testing.T) {
 	path := filepath.Join(dir, "config.properties")
 	text := strings.Join([]string{
 		"keystore=k.p12", "keystore_pass=" + secret, "key_file=$$WHERE$$/keys", "job_queue_size=7", "aws_token=" + secret, "vmargs=-Dpass=" + secret,
-		`allowed_urls=https://me:` + secret + `@h/.*,https://h/m\\.mar\\?X-Amz-Signature=` + secret + `,https?://models/.*`,
+		`allowed_urls=https://me:` + secret + `@h/.*,https://h/m\\.mar\\?X-Amz-Signature=` + secret + `,.*token=` + secret + `,https?://models/.*`,
 		"load_models=a=https://h/m.mar?sig=" + secret,
 	}, "\n")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

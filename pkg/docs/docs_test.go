@@ -204,6 +204,23 @@ func TestModelConfigs(t *testing.T) {
 	}
 }
 
+// TestVariables looks each variable up that the manual, the README or a deployment names.
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	var named []string
+	for _, pattern := range []string{"*.md", "../../README.md", "../../scripts/deploy/*.*", "../../scripts/deploy/Dockerfile", "../../scripts/deploy/*/*.*"} {
+		for _, text := range readAll(t, pattern) {
+			named = append(named, regexp.MustCompile(`\bTSGO_[A-Z_]*[A-Z]`).FindAllString(text, -1)...)
+		}
+	}
+	if len(named) == 0 {
+		t.Error("no variable is named")
+	}
+	for _, wrong := range config.Unknown(named, "TSGO_SERVER", "TSGO_TOKEN", "TSGO_CACERT", "TSGO_CERT", "TSGO_KEY", "TSGO_ONNXRUNTIME") {
+		t.Error(wrong)
+	}
+}
+
 // TestProperties reads each config.properties of the manual.
 func TestProperties(t *testing.T) {
 	t.Parallel()

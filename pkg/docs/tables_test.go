@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tsgo/tsgo/pkg/archive"
@@ -28,6 +30,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/server"
 	"github.com/tsgo/tsgo/pkg/store"
 	"github.com/tsgo/tsgo/pkg/tensor"
+	"github.com/tsgo/tsgo/pkg/vision"
 )
 
 // rows returns the rows of the tables under a heading, down to the next heading, cells without the space around them.
@@ -120,6 +123,28 @@ func TestExplainParameters(t *testing.T) {
 	}
 	same(t, "parameters", known, firsts(rows(t, "explain", "## Parameters")))
 	same(t, "methods", explain.Methods(), firsts(rows(t, "explain", "## Methods")))
+}
+
+// TestSize reads a size of two sides in the order that the manual says.
+func TestSize(t *testing.T) {
+	t.Parallel()
+	sides := map[string]int{"height": 2, "width": 3}
+	var said []string
+	for _, row := range rows(t, "models", "### Settings of pictures") {
+		if row[0] == "`size`" {
+			said = regexp.MustCompile(`\[(\w+), (\w+)\]`).FindStringSubmatch(row[2])
+		}
+	}
+	if len(said) != 3 {
+		t.Fatalf("%q, want two sides", said)
+	}
+	var got vision.Size
+	if err := yaml.Unmarshal(fmt.Appendf(nil, "[%d, %d]", sides[said[1]], sides[said[2]]), &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := (vision.Size{Width: sides["width"], Height: sides["height"]}); got != want {
+		t.Errorf("%s is read as %v, want %v", said[0], got, want)
+	}
 }
 
 // TestHandlers compares the handlers that are documented, and their settings, with those there are.

@@ -71,9 +71,6 @@ func (f *fetcher) ask(ctx context.Context, cancel context.CancelCauseFunc, p *pa
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range f.Header {
-		req.Header[name] = values
-	}
 	req.Header.Set("Accept-Encoding", "identity") // the bytes as they are, so that sizes and ranges mean something
 	if p.size > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", p.size))

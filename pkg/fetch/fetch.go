@@ -20,10 +20,9 @@ import (
 
 // Options say what is fetched and how patiently. URL alone is required.
 type Options struct {
-	URL    string      // http or https; a redirect from https to http is refused
-	Header http.Header // sent along; credentials are not sent to another host that redirects lead to
-	SHA256 string      // of the file, in hex; empty: not checked
-	Limit  int64       // in bytes; 0: DefaultLimit
+	URL    string // http or https; a redirect from https to http is refused
+	SHA256 string // of the file, in hex; empty: not checked
+	Limit  int64  // in bytes; 0: DefaultLimit
 
 	Client        *http.Client               // nil: one of its own, with the environment's proxy
 	AnswerTimeout time.Duration              // for the connection and the first answer; 0: 30 s
@@ -77,7 +76,7 @@ type fetcher struct {
 func newFetcher(target string, opts Options) (*fetcher, error) {
 	u, err := url.Parse(opts.URL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("%w: URL %q: want http:// or https:// and a host", fault.Invalid, opts.URL)
+		return nil, fmt.Errorf("%w: want a URL of http:// or https:// and a host", fault.Invalid) // it may hold a password, and is not shown
 	}
 	if sum, err := hex.DecodeString(opts.SHA256); err != nil || len(sum) != 0 && len(sum) != 32 {
 		return nil, fmt.Errorf("%w: sha256 %q: want 64 hexadecimal digits", fault.Invalid, opts.SHA256)

@@ -271,9 +271,10 @@ func TestFileFails(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var requests atomic.Int32
-			s := server(t, func(w http.ResponseWriter, r *http.Request) { requests.Add(1); test.handler(w, r) })
+			s := server(t, test.handler)
 			target := filepath.Join(t.TempDir(), "file")
 			opts := test.opts
+			opts.Client = &http.Client{Transport: counted{&http.Transport{DisableKeepAlives: true}, &requests}}
 			opts.URL, opts.Backoff = s.URL+"/name?token=secret", time.Millisecond
 			if opts.Attempts == 0 {
 				opts.Attempts = 3
@@ -293,6 +294,18 @@ func TestFileFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counted counts requests where they are sent: one that is given up soon may never reach the server.
+type counted struct {
+	http.RoundTripper
+
+	requests *atomic.Int32
+}
+
+func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.requests.Add(1)
+	return c.RoundTripper.RoundTrip(r)
 }
 
 func TestFileFullDiskNamesThePath(t *testing.T) {
@@ -435,11 +448,13 @@ func TestFileInvalid(t *testing.T) {
 		{URL: "ftp://host/x"},
 		{URL: "file:///etc/passwd"},
 		{URL: "https://"},
+		{URL: "ftp://me:sesame@host/x"},
+		{URL: "https://me:sesame@ho st/x"},
 		{URL: "http://h", SHA256: "12"},
 		{URL: "http://h", SHA256: strings.Repeat("x", 64)},
 	} {
-		if err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "f"), opts); fault.Of(err) != fault.Invalid {
-			t.Errorf("%+v: %v, want %v", opts, err, fault.Invalid)
+		if err := fetch.File(t.Context(), filepath.Join(t.TempDir(), "f"), opts); fault.Of(err) != fault.Invalid || strings.Contains(err.Error(), "sesame") {
+			t.Errorf("%+v: %v, want %v, and no password", opts, err, fault.Invalid)
 		}
 	}
 }

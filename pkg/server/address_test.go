@@ -254,3 +254,17 @@ func TestSocketFails(t *testing.T) {
 		t.Errorf("the file is %q, %v", text, err)
 	}
 }
+
+// names are the entries of a directory.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]string, len(entries))
+	for i, entry := range entries {
+		all[i] = entry.Name()
+	}
+	return all
+}

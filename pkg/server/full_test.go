@@ -105,20 +105,6 @@ func registerOnFullDisk(t *testing.T) {
 	}
 }
 
-// names are the entries of a directory.
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := make([]string, len(entries))
-	for i, entry := range entries {
-		all[i] = entry.Name()
-	}
-	return all
-}
-
 // largeArchive returns a model of which neither the archive nor the network fits into the room.
 func largeArchive(t *testing.T) []byte {
 	t.Helper()

@@ -153,7 +153,8 @@ func (k *Keeper) save(kind Kind) error {
 		return err
 	}
 	k.last, k.own = name, append(k.own, name)
-	return k.prune()
+	k.prune()
+	return nil
 }
 
 // mark is the line by which the files of a Keeper begin.
@@ -239,13 +240,11 @@ func (k *Keeper) place(name string, content []byte) error {
 	return nil
 }
 
-// prune takes away the oldest of a Keeper's own files.
-func (k *Keeper) prune() error {
+// prune takes away the oldest of a Keeper's own files. What cannot be taken away is left to the Keeper that comes next: a
+// snapshot was written, and to write another one would only make one more.
+func (k *Keeper) prune() {
 	for len(k.own) > Keep {
-		if err := os.Remove(filepath.Join(k.opts.Dir, k.own[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("take away an old snapshot: %w", err)
-		}
+		_ = os.Remove(filepath.Join(k.opts.Dir, k.own[0]))
 		k.own = k.own[1:]
 	}
-	return nil
 }

@@ -149,6 +149,38 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// TestPruneFails goes on where an old file cannot be taken away: it does not write again and again for that.
+func TestPruneFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var log strings.Builder
+	wrote := make(chan string)
+	k := snapshot.Start(snapshot.Options{
+		Dir: dir, Now: noon, Retry: time.Nanosecond, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Encode: func(name string) ([]byte, error) { wrote <- name; return nil, nil },
+	})
+	first := filepath.Join(dir, <-wrote)
+	for range snapshot.Keep - 1 {
+		k.Changed()
+		<-wrote
+	}
+	if err := errors.Join(os.Remove(first), os.MkdirAll(filepath.Join(first, "x"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		k.Changed()
+		<-wrote
+	}
+	go stop(t, k)
+	if last := <-wrote; !strings.HasSuffix(last, "-shutdown.cfg") {
+		t.Errorf("%s is written, and nothing has changed", last)
+	}
+	stop(t, k)
+	if got := names(t, dir); len(got) != snapshot.Keep+1 || log.Len() > 0 {
+		t.Errorf("%d files, want %d: %v; log %s", len(got), snapshot.Keep+1, got, log.String())
+	}
+}
+
 // lines is a log that hands on each line.
 type lines chan string
 

@@ -34,7 +34,9 @@ type Order struct {
 	Name, Version string
 	Beside        Beside
 
-	Force bool // fetch again what was pulled before, and replace it; what was not pulled is never replaced
+	// Force fetches again what was pulled before, and replaces it. A model that was not pulled, or was changed since, is never
+	// replaced.
+	Force bool
 
 	Client       *http.Client            // nil: fetch's own
 	StallTimeout time.Duration           // how long a body may stand still; 0: fetch's default
@@ -186,7 +188,7 @@ func (l *puller) source(i int) string {
 		if err != nil {
 			absolute = l.Local
 		}
-		return (&url.URL{Scheme: "file", Path: filepath.ToSlash(absolute)}).String()
+		return fileURL(absolute)
 	}
 	u, err := url.Parse(l.URLs[i])
 	if err != nil {
@@ -384,10 +386,12 @@ func (l *puller) makeRoom(p Pulled) error {
 	switch {
 	case !pulled:
 		return fmt.Errorf("%w: %s is there, and was not pulled; take it away first", fault.Conflict, p.Path)
+	case old.Name != p.Name || old.Version != p.Version:
+		return fmt.Errorf("%w: %s is model %s/%s; take it away first, or pull this one under another --name", fault.Conflict, p.Path, old.Name, old.Version)
 	case !l.Force:
 		return fmt.Errorf("%w: model %s/%s was pulled from %s; --force replaces it", fault.Conflict, old.Name, old.Version, old.URL)
 	}
-	return nil
+	return old.untouched("take it away first with 'tsgo models remove --force'")
 }
 
 // install renames. The record comes first, so that no pulled model is ever without one; what was there comes back when the
@@ -405,10 +409,12 @@ func (l *puller) install(staged string, p Pulled) error {
 	if err == nil {
 		err = os.Rename(staged, p.Path)
 	}
-	if err != nil && replaced {
-		err = errors.Join(err, os.Rename(filepath.Join(trash, filepath.Base(p.Path)), p.Path), writeRecord(old))
-	}
-	if replaced {
+	switch {
+	case err != nil && replaced: // what cannot go back stays, and the error names it
+		return errors.Join(inStore(l.dir, err), os.Rename(filepath.Join(trash, filepath.Base(p.Path)), p.Path), writeRecord(old), os.Remove(trash))
+	case err != nil:
+		_ = os.Remove(recordPath(p.Path)) // or it would be taken for that of whatever comes into its place
+	case replaced:
 		_ = os.RemoveAll(trash) // hidden, and no model any more
 	}
 	return inStore(l.dir, err)

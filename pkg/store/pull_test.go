@@ -382,6 +382,77 @@ func TestPullInTheWay(t *testing.T) {
 	}
 }
 
+// Force replaces neither what was changed since it was pulled, nor what has come into its place, nor another model.
+func TestPullByForce(t *testing.T) {
+	t.Parallel()
+	s := secure(t, serveNetwork)
+	for name, change := range map[string]func(dir string, o *store.Order){
+		"changed": func(dir string, _ *store.Order) {
+			write(t, filepath.Join(dir, "net-2", "model-config.yaml"), "model: {name: net, version: 2, handler: base_handler}")
+		},
+		"grown": func(dir string, _ *store.Order) { write(t, filepath.Join(dir, "net-2", "notes.txt"), "mine") },
+		"another in its place": func(dir string, _ *store.Order) {
+			if err := os.RemoveAll(filepath.Join(dir, "net-2")); err != nil {
+				t.Fatal(err)
+			}
+			model(t, filepath.Join(dir, "net-2"), "net", "2")
+		},
+		"another name, same path": func(_ string, o *store.Order) { o.Name, o.Version = "net-2", "1.0" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, o := t.TempDir(), order(s)
+			o.Version, o.Beside, o.Force = "2", manifest("2"), true
+			for range 2 {
+				if _, already, err := store.Pull(t.Context(), dir, o); err != nil || already {
+					t.Fatalf("as it was pulled: %v, %v", already, err)
+				}
+			}
+			change(dir, &o)
+			before, err := os.ReadDir(filepath.Join(dir, "net-2"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := store.Pull(t.Context(), dir, o); fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "first") {
+				t.Errorf("error %v, want %v and a way out", err, fault.Conflict)
+			}
+			if after, err := os.ReadDir(filepath.Join(dir, "net-2")); err != nil || len(after) != len(before) {
+				t.Errorf("%v, %v, want what was there: %v", after, err, before)
+			}
+		})
+	}
+}
+
+// A model that cannot take its place leaves what was there, with its record, and nothing else.
+func TestInstallFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := store.Pulled{Name: "net", Version: "1.0", Path: filepath.Join(dir, "net"), Files: map[string]string{"net/a": ""}}
+	install := func() {
+		t.Helper()
+		if err := store.Install(dir, filepath.Join(dir, "gone"), p); fault.Of(err) != fault.Invalid {
+			t.Errorf("error %v, want %v", err, fault.Invalid)
+		}
+	}
+	install()
+	if seen, hidden := inside(t, dir); len(seen)+len(hidden) > 0 {
+		t.Errorf("left %v, %v", seen, hidden)
+	}
+	s := secure(t, serveNetwork)
+	want, _, err := store.Pull(t.Context(), dir, order(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	install()
+	entry, err := store.New(store.Dir{Path: dir}).Find("net", "")
+	if got, _ := entry.Pulled(); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("after a failed replacement: %+v, %v, want %+v", got, err, want)
+	}
+	if seen, hidden := inside(t, dir); len(seen) != 1 || len(hidden) != 1 {
+		t.Errorf("left %v, %v", seen, hidden)
+	}
+}
+
 // Many pulls of one model at once fetch it once.
 func TestPullOnce(t *testing.T) {
 	t.Parallel()

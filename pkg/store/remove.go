@@ -28,8 +28,10 @@ func (s *Store) Remove(ctx context.Context, name, version string, force bool) (P
 		return Pulled{}, err
 	}
 	defer release()
-	if err := p.mayGo(force); err != nil {
-		return Pulled{}, err
+	if !force {
+		if err := p.untouched("take that away, or say --force to lose it"); err != nil {
+			return Pulled{}, err
+		}
 	}
 	trash, err := setAside(p.Path)
 	if err != nil {
@@ -72,18 +74,15 @@ func (s *Store) findPulled(name, version string) (Pulled, error) {
 	return Pulled{}, fmt.Errorf("%w: several versions of model %q were pulled: say which of %s", fault.Invalid, name, strings.Join(versions, ", "))
 }
 
-// mayGo returns an error for a model that holds what nobody could fetch again.
-func (p Pulled) mayGo(force bool) error {
-	if force {
-		return nil
-	}
+// untouched returns [fault.Conflict], and the way out, for a model that holds what nobody could fetch again.
+func (p Pulled) untouched(wayOut string) error {
 	touched, err := p.touched()
 	if err != nil {
 		return err
 	}
 	if len(touched) > 0 {
-		return fmt.Errorf("%w: model %s/%s in %s holds what was not pulled, or was changed since (%s): take that away, or say --force to lose it",
-			fault.Conflict, p.Name, p.Version, filepath.Dir(p.Path), strings.Join(touched, ", "))
+		return fmt.Errorf("%w: model %s/%s in %s holds what was not pulled, or was changed since (%s): %s",
+			fault.Conflict, p.Name, p.Version, filepath.Dir(p.Path), strings.Join(touched, ", "), wayOut)
 	}
 	return nil
 }

@@ -83,12 +83,15 @@ func (f Sources) allow(location string) bool {
 }
 
 // allowFile is allow for a path.
-func (f Sources) allowFile(path string) bool {
+func (f Sources) allowFile(path string) bool { return f.allow(fileURL(path)) }
+
+// fileURL returns an absolute path as a URL.
+func fileURL(path string) string {
 	path = filepath.ToSlash(path)
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a drive's letter comes first
 	}
-	return f.allow((&url.URL{Scheme: "file", Path: path}).String())
+	return (&url.URL{Scheme: "file", Path: path}).String()
 }
 
 // resolveName finds what has no separator. A name that ends like a model's file is first of all one.

@@ -8,17 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tsgo/tsgo/pkg/archive"
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
-	"github.com/tsgo/tsgo/pkg/onnx"
 	"github.com/tsgo/tsgo/pkg/pipeline"
 )
 
@@ -173,7 +171,7 @@ func (v *verifier) parts(m *archive.Model) {
 
 // tensors checks the files that the network's tensors stand in.
 func (v *verifier) tensors(m *archive.Model) error {
-	beside, err := onnx.Files(m.Weights())
+	beside, err := archive.Beside(m.Weights())
 	if err != nil {
 		return err
 	}
@@ -181,23 +179,7 @@ func (v *verifier) tensors(m *archive.Model) error {
 		v.pass("all in the network's file")
 		return nil
 	}
-	root, err := os.OpenRoot(filepath.Dir(m.Weights()))
-	if err != nil {
-		return fmt.Errorf("%w: %w", fault.BadModel, err)
-	}
-	defer func() { _ = root.Close() }()
-	for _, name := range beside {
-		stat, err := root.Stat(filepath.FromSlash(name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("%w: the network's tensors are in %q, which is not there: put it beside the network", fault.BadModel, name)
-		case err != nil:
-			return fmt.Errorf("%w: the network's tensors are in %q: %w", fault.BadModel, name, err)
-		case !stat.Mode().IsRegular():
-			return fmt.Errorf("%w: the network's tensors are in %q, which is no file", fault.BadModel, name)
-		}
-	}
-	v.pass("also in %s", strings.Join(beside, ", "))
+	v.pass("also in %s", strings.Join(slices.Sorted(maps.Keys(beside)), ", "))
 	return nil
 }
 
@@ -218,7 +200,7 @@ func (v *verifier) run(ctx context.Context, m *archive.Model) (err error) {
 	}
 	p, err := pipeline.Load(ctx, m, pipeline.Options{Open: open, Engine: v.Engine, Handlers: v.Handlers, Log: v.Log})
 	switch {
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)
 	case refused != nil:
 		v.fail(refused)

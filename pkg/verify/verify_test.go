@@ -371,4 +371,29 @@ func TestNotVerified(t *testing.T) {
 	if _, err := verify.Model(ctx, path, options(t)); fault.Of(err) != fault.Canceled {
 		t.Errorf("canceled: %v", err)
 	}
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	opts = options(t)
+	open, session := opts.Open, (*closing)(nil)
+	opts.Open = func(ctx context.Context, net engine.Network, o engine.Options) (engine.Session, error) {
+		s, err := open(ctx, net, o)
+		cancel()
+		session = &closing{Session: s}
+		return session, err
+	}
+	if _, err := verify.Model(ctx, path, opts); fault.Of(err) != fault.Canceled || !session.closed {
+		t.Errorf("canceled while it opened: %v, and the session is closed: %v", err, session.closed)
+	}
+}
+
+// closing is a session that remembers whether it was closed.
+type closing struct {
+	engine.Session
+
+	closed bool
+}
+
+func (s *closing) Close() error {
+	s.closed = true
+	return s.Session.Close()
 }

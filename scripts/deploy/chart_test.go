@@ -219,15 +219,17 @@ func checkPorts(t *testing.T, all []meta.Object) {
 		t.Errorf("ports %v, and tsgo listens on %v", slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(listens)))
 	}
 	var used []string
-	for _, probe := range []*core.Probe{container.StartupProbe, container.ReadinessProbe, container.LivenessProbe} {
-		if probe.HTTPGet != nil {
+	for path, probes := range map[string][]*core.Probe{"/ping": {container.StartupProbe, container.ReadinessProbe}, "/v2/health/live": {container.LivenessProbe}} {
+		for _, probe := range probes {
+			if probe.HTTPGet == nil {
+				used = append(used, probe.TCPSocket.Port.String())
+				continue
+			}
 			used = append(used, probe.HTTPGet.Port.String())
 			secure := strings.HasPrefix(settings["inference_address"], "https://")
-			if probe.HTTPGet.Path != "/ping" || secure != (probe.HTTPGet.Scheme == core.URISchemeHTTPS) {
-				t.Errorf("a probe asks %+v, and tsgo is at %s", probe.HTTPGet, settings["inference_address"])
+			if probe.HTTPGet.Path != path || secure != (probe.HTTPGet.Scheme == core.URISchemeHTTPS) {
+				t.Errorf("a probe asks %+v, want %s, and tsgo is at %s", probe.HTTPGet, path, settings["inference_address"])
 			}
-		} else {
-			used = append(used, probe.TCPSocket.Port.String())
 		}
 	}
 	labels := pod(t, all).Labels

@@ -31,15 +31,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ default (include "tsgo.fullname" .) .Values.models.persistence.existingClaim }}
 {{- end }}
 
-{{- /* How /ping is asked. A kubelet has no certificate to show: then it is enough that the port is open. */ -}}
-{{- define "tsgo.ping" -}}
-{{- if .Values.tls.clientCA -}}
+{{- /* How a path is asked: a list of the values and the path. A kubelet has no certificate to show: then it is enough that the
+port is open. */ -}}
+{{- define "tsgo.probe" -}}
+{{- $tls := (first .).Values.tls -}}
+{{- if $tls.clientCA -}}
 tcpSocket:
   port: inference
 {{- else -}}
 httpGet:
-  path: /ping
+  path: {{ last . }}
   port: inference
-  scheme: {{ ternary "HTTPS" "HTTP" (ne .Values.tls.secretName "") }}
+  scheme: {{ ternary "HTTPS" "HTTP" (ne $tls.secretName "") }}
 {{- end -}}
 {{- end }}
