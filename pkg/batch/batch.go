@@ -30,7 +30,7 @@ type Options struct {
 	Delay   time.Duration // the longest a request waits for company; 0: it does not
 	Timeout time.Duration // the longest a batch may run before its callers get fault.Timeout; 0: no limit
 	Queue   int           // the most requests that wait, those being prepared included; 0: no limit
-	Wait    time.Duration // the longest a request may wait: who is expected to wait for longer is refused; 0: no limit
+	Wait    time.Duration // the longest a request may wait: who is expected to wait for longer is refused, and who does gets fault.Timeout; 0: no limit
 	Workers int           // how many batches run at once; 0: 1; negative: none until Resize
 
 	Observe func(Batch) // told of every batch before it runs, by its worker; nil: nobody looks
@@ -66,6 +66,9 @@ type Batcher struct {
 	expect  int         // how many a wait for company is for, at most
 	held    bool        // the queue waits for company: timer runs
 	timer   *time.Timer // ends a wait for company
+
+	watched bool        // somebody waits: late runs
+	late    *time.Timer // tells who has waited for too long
 }
 
 // New returns a batcher that runs batches with run. Close ends it.
@@ -76,7 +79,10 @@ func New(run RunFunc, opts Options) *Batcher {
 	}
 	b := &Batcher{run: run, opts: opts, over: make(chan struct{}), workers: map[*worker]struct{}{}, expect: opts.Size}
 	b.free.New = func() any { return &entry{result: make(chan model.Result, 1)} }
-	b.timer = newTimer(b.tick)
+	if opts.Wait > 0 { // a wait for company leaves as much time to wait for a worker
+		b.opts.Delay = min(opts.Delay, opts.Wait/2)
+	}
+	b.timer, b.late = newTimer(b.tick), newTimer(b.overdue)
 	b.Resize(opts.Workers)
 	return b
 }
@@ -161,6 +167,7 @@ func (b *Batcher) settle() {
 	b.wanted = 0
 	b.staff()
 	b.timer.Stop()
+	b.late.Stop()
 	close(b.over)
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -1060,9 +1061,10 @@ func TestOverload(t *testing.T) {
 func TestPaceFollows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		took := time.Second
+		var took atomic.Int64
+		took.Store(int64(time.Second))
 		b := batch.New(func(ctx context.Context, jobs []model.Job, answer func(i int, r model.Result)) {
-			slow(took)(ctx, jobs, answer)
+			slow(time.Duration(took.Load()))(ctx, jobs, answer)
 		}, batch.Options{Wait: 2500 * ms})
 		for _, c := range settled(b, 0, 1, 2) {
 			c.answered(t)
@@ -1070,7 +1072,7 @@ func TestPaceFollows(t *testing.T) {
 		calls := settled(b, 3, 4, 5, 6, 7)
 		calls[4].failed(t, fault.Unavailable)
 		calls[3].failed(t, fault.Unavailable)
-		took = ms
+		took.Store(int64(ms))
 		for _, c := range calls[:3] {
 			c.answered(t)
 		}
@@ -1086,18 +1088,63 @@ func TestPaceFollows(t *testing.T) {
 	})
 }
 
-// TestOverdue has a model become slow while requests wait that were expected to wait for less: they are told when their
-// turn comes, and those behind them are answered.
+// TestOverdue has a model become slow while requests wait that were expected to wait for less: they are told as soon as
+// their time has passed, and those behind them are answered.
 func TestOverdue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := batch.New(slow(50*ms), batch.Options{Wait: 30 * ms})
+		start := time.Now()
 		calls := settled(b, 0, 1)
 		<-time.After(25 * ms)
 		calls = append(calls, settled(b, 2)...)
+		calls[1].failed(t, fault.Timeout, "waited for 30ms", "30ms")
+		if took := time.Since(start); took > 31*ms {
+			t.Errorf("it was told after %v", took)
+		}
 		calls[0].answered(t)
-		calls[1].failed(t, fault.Timeout, "waited for 50ms", "30ms")
 		calls[2].answered(t)
+		calls = settled(b, 3, 4) // nothing is left of those before
+		calls[0].answered(t)
+		calls[1].failed(t, fault.Timeout)
+		closed(t, b)
+	})
+}
+
+// TestCompanyBeforeOverdue has requests wait for company for longer than anybody may wait: they run in time.
+func TestCompanyBeforeOverdue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := batch.New(slow(ms), batch.Options{Size: 8, Delay: time.Second, Wait: 20 * ms})
+		for _, c := range settled(b, 0, 1, 2) { // the two that come together have the next one wait
+			c.answered(t)
+		}
+		start := time.Now()
+		settled(b, 3)[0].answered(t)
+		if took := time.Since(start); took != 11*ms {
+			t.Errorf("it was answered after %v", took)
+		}
+		closed(t, b)
+	})
+}
+
+// TestPaceOfNobody has a request give up its place, and nobody come for a long time, which says nothing of the pace.
+func TestPaceOfNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := batch.New(slow(10*ms), batch.Options{Wait: time.Minute})
+		first := settled(b, 0)[0]
+		place, err := b.Enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.answered(t)
+		place.Leave()
+		<-time.After(time.Hour)
+		settled(b, 1)[0].answered(t)
+		for _, c := range settled(b, 2, 3, 4) {
+			c.answered(t)
+		}
 		closed(t, b)
 	})
 }

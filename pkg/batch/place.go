@@ -43,7 +43,14 @@ func (p *Place) Leave() {
 	p.b = nil
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.admitted--
+	b.vacate()
+}
+
+// vacate frees the place of a request that gets into no batch. The caller holds the lock.
+func (b *Batcher) vacate() {
+	if b.admitted--; b.admitted == 0 {
+		b.pace.last = time.Time{} // nobody waits: what comes next says nothing of the pace
+	}
 	b.settle()
 }
 
@@ -104,13 +111,39 @@ func (b *Batcher) push(e *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
-		b.admitted--
+		b.vacate()
 		e.tell(model.Result{Err: model.ErrClosed})
 		return
 	}
 	e.came = time.Now()
 	b.queue.push(e)
 	b.dispatch()
+	b.watch()
+}
+
+// watch has whoever waits for longer than anybody may told so, also while no worker is free. The caller holds the lock.
+func (b *Batcher) watch() {
+	if b.opts.Wait > 0 && !b.watched && b.queue.len > 0 {
+		b.watched = true
+		b.late.Reset(time.Until(b.queue.first.came.Add(b.opts.Wait)) + 1)
+	}
+}
+
+// overdue refuses the requests that have waited for longer than anybody may: they were expected to wait for less.
+func (b *Batcher) overdue() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.watched = false
+	for b.queue.len > 0 {
+		waited := time.Since(b.queue.first.came)
+		if waited <= b.opts.Wait {
+			break
+		}
+		b.queue.pop().tell(model.Result{Err: fmt.Errorf("%w: the request waited for %v, longer than the limit of %v",
+			fault.Timeout, waited.Round(time.Millisecond), b.opts.Wait)})
+		b.vacate()
+	}
+	b.watch()
 }
 
 // abandon takes e out of the queue, or tells its batch that the caller has gone. An answer that came meanwhile counts.
@@ -124,7 +157,7 @@ func (b *Batcher) abandon(e *entry, reason error) (*model.Response, error) {
 		return r.Response, r.Err
 	case e.batch == nil:
 		b.queue.remove(e)
-		b.admitted--
+		b.vacate()
 		b.recycle(e)
 		return nil, fmt.Errorf("gave up in the queue: %w", reason)
 	default:

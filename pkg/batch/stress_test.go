@@ -25,6 +25,7 @@ func TestStress(t *testing.T) {
 		{Size: 8, Delay: ms, Timeout: 2 * ms, Queue: 24, Workers: 2},
 		{Size: 3, Delay: 100 * time.Microsecond, Workers: 4},
 		{Size: 1, Timeout: ms, Queue: 40},
+		{Size: 2, Delay: ms, Wait: 2 * ms, Workers: 2},
 	} {
 		for _, patient := range []bool{true, false} {
 			t.Run(fmt.Sprintf("size %d, patient %v", opts.Size, patient), func(t *testing.T) {

@@ -68,9 +68,6 @@ func (b *Batcher) takeIdle() *worker {
 // dispatch gives what is queued to idle workers, or has it wait for company. The caller holds the lock.
 func (b *Batcher) dispatch() {
 	for len(b.idle) > 0 && b.queue.len > 0 {
-		if b.overdue() {
-			continue
-		}
 		if wait := b.patience(); wait > 0 {
 			if !b.held {
 				b.held = true
@@ -80,19 +77,6 @@ func (b *Batcher) dispatch() {
 		}
 		b.begin(b.takeIdle())
 	}
-}
-
-// overdue refuses the oldest request when it has waited for longer than anybody may: it was expected to wait for less.
-// The caller holds the lock.
-func (b *Batcher) overdue() bool {
-	waited := time.Since(b.queue.first.came)
-	if b.opts.Wait <= 0 || waited <= b.opts.Wait {
-		return false
-	}
-	b.admitted--
-	b.queue.pop().tell(model.Result{Err: fmt.Errorf("%w: the request waited for %v, longer than the limit of %v",
-		fault.Timeout, waited.Round(time.Millisecond), b.opts.Wait)})
-	return true
 }
 
 // patience tells how long the queue should wait for company.

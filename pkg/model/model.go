@@ -131,7 +131,7 @@ type Settings struct {
 	BatchSize                                      int
 	MaxBatchDelay, ResponseTimeout, StartupTimeout time.Duration
 	MinWorkers, MaxWorkers, QueueSize              int
-	MaxQueueDelay                                  time.Duration // a request that would wait longer is refused at once
+	MaxQueueDelay                                  time.Duration // a request that would wait longer is refused at once, and one that does when it has
 	Runtime, Handler                               string
 }
 

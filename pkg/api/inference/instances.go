@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -123,18 +124,26 @@ func members(text []byte) map[string]json.RawMessage {
 // does not fill a queue.
 const together = 32
 
+// held is how much memory the answers to one call may take together, in answers of MaxAnswer bytes: until all are there,
+// each is kept as text and as tensors, of which the joined answer may have but a part.
+const held = 16
+
 // askAll asks all instances, and returns the answers in their order. One that fails fails the call.
-func (q *requests) askAll(ctx context.Context, models model.Predictor) ([]*model.Response, error) {
+func (a Asker) askAll(ctx context.Context, q *requests) ([]*model.Response, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make([]*model.Response, len(q.reqs))
 	failures := make([]error, len(q.reqs))
 	next := make(chan int)
+	var size atomic.Int64
 	var workers sync.WaitGroup
 	for range min(together, len(q.reqs)) {
 		workers.Go(func() {
 			for i := range next {
-				if answers[i], failures[i] = predict(ctx, models, q.ref, q.reqs[i]); failures[i] != nil {
+				if answers[i], failures[i] = predict(ctx, a.Models, q.ref, q.reqs[i]); failures[i] == nil {
+					failures[i] = a.holds(size.Add(sizeOf(answers[i])))
+				}
+				if failures[i] != nil {
 					cancel()
 				}
 			}
@@ -153,6 +162,24 @@ func (q *requests) askAll(ctx context.Context, models model.Predictor) ([]*model
 		return nil, err
 	}
 	return answers, nil
+}
+
+// holds returns [fault.TooLarge] where the answers to one call take more than they may.
+func (a Asker) holds(size int64) error {
+	if a.MaxAnswer > 0 && size/held > a.MaxAnswer {
+		return fmt.Errorf("%w: the answers to this and the others take more memory than %d of %d bytes, the most that one may have; ask about fewer at once",
+			fault.TooLarge, held, a.MaxAnswer)
+	}
+	return nil
+}
+
+// sizeOf returns about how many bytes of memory an answer takes.
+func sizeOf(resp *model.Response) int64 {
+	size := len(resp.Body)
+	for _, t := range resp.Tensors {
+		size += t.Len() * t.DType().Bytes()
+	}
+	return int64(size)
 }
 
 // first returns the failure of the first instance that failed by itself, or else of the first that was stopped.

@@ -21,6 +21,7 @@ import (
 	"github.com/tsgo/tsgo/pkg/api/inference"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
+	"github.com/tsgo/tsgo/pkg/tensor"
 )
 
 func post(h http.Handler, target, contentType, body string) *httptest.ResponseRecorder {
@@ -194,6 +195,32 @@ func TestBadInstance(t *testing.T) {
 	w := post(inference.New(&models{}, options()), "/predictions/none", "", `{"instances": [0]}`)
 	if want := failure(404, "ModelNotFoundException", "Model not found: none"); w.Body.String() != want {
 		t.Errorf("unknown model: %s", w.Body)
+	}
+}
+
+// TestInstancesHeld asks about more instances than there is to be memory for the answers: the rest is not asked.
+func TestInstancesHeld(t *testing.T) {
+	t.Parallel()
+	const most = 1000
+	large, err := tensor.New([]int64{most / 8}, make([]int32, most/8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	models := &models{predict: func(context.Context, model.Ref, *model.Request) (*model.Response, error) {
+		asked.Add(1)
+		return &model.Response{Body: make([]byte, most/2), Tensors: tensor.Named{"scores": large}}, nil
+	}}
+	ask := func(n int) error {
+		_, err := inference.Asker{Models: models, MaxAnswer: most}.AskRows(t.Context(), inference.Question{Ref: model.Ref{Name: "m"}}, make([][]model.Input, n))
+		return err
+	}
+	if err := ask(16); err != nil {
+		t.Error(err)
+	}
+	asked.Store(0)
+	if err, n := ask(1000), asked.Load(); fault.Of(err) != fault.TooLarge || !strings.Contains(err.Error(), "16 of 1000 bytes, the most that one may have; ask about fewer") || n > 100 {
+		t.Errorf("%d were asked: %v", n, err)
 	}
 }
 

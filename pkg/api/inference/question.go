@@ -52,7 +52,7 @@ func (a Asker) Ask(ctx context.Context, q Question) (*model.Response, error) {
 		return nil, err
 	}
 	if made.instances {
-		answers, err := made.askAll(ctx, a.Models)
+		answers, err := a.askAll(ctx, made)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +79,7 @@ func (a Asker) AskRows(ctx context.Context, q Question, rows [][]model.Input) ([
 		id := api.RequestID(ctx) + "-" + strconv.Itoa(i)
 		all.reqs[i] = &model.Request{ID: id, Mode: q.Mode, Inputs: inputs, Params: params, Header: q.Header}
 	}
-	return all.askAll(ctx, a.Models)
+	return a.askAll(ctx, all)
 }
 
 // fields tells the parameters of a model's questions from their inputs.

@@ -78,8 +78,8 @@ func TestTensors(t *testing.T) {
 			"all outputs binary", "m/infer", `{"id":"7","parameters":{"binary_data_output":true},"inputs":[{"name":"a","shape":[1],"datatype":"FP16","data":[1]}]}`, "",
 			`{"model_name":"m","id":"7"`, `[{"name":"a","shape":[1],"datatype":"FP16","parameters":{"binary_data_size":2}}]` + "\x00\x3c",
 		}, {
-			"all but one", "m/infer", `{"id":"7","parameters":{"binary_data_output":true},"inputs":[{"name":"a","shape":[1],"datatype":"UINT8","data":[1]}],"outputs":[{"name":"a"},{"name":"a","parameters":{"binary_data":false}}]}`, "",
-			`{"model_name":"m","id":"7"`, `[{"name":"a","shape":[1],"datatype":"UINT8","parameters":{"binary_data_size":1}},{"name":"a","shape":[1],"datatype":"UINT8","data":[1]}]` + "\x01",
+			"all but one", "m/infer", `{"id":"7","parameters":{"binary_data_output":true},"inputs":[{"name":"a","shape":[1],"datatype":"UINT8","data":[1]},{"name":"b","shape":[1],"datatype":"UINT8","data":[2]}],"outputs":[{"name":"a"},{"name":"b","parameters":{"binary_data":false}}]}`, "",
+			`{"model_name":"m","id":"7"`, `[{"name":"a","shape":[1],"datatype":"UINT8","parameters":{"binary_data_size":1}},{"name":"b","shape":[1],"datatype":"UINT8","data":[2]}]` + "\x01",
 		}, {
 			"binary and empty", "m/infer", `{"id":"7","parameters":{"binary_data_output":true},"inputs":[{"name":"a","shape":[0],"datatype":"UINT8","parameters":{"binary_data_size":0}}]}`, "",
 			`{"model_name":"m","id":"7"`, `[{"name":"a","shape":[0],"datatype":"UINT8","parameters":{"binary_data_size":0}}]`,

@@ -228,6 +228,7 @@ func TestAnswers(t *testing.T) {
 		},
 		{name: "no tensors", signature: ordered, rows: []*model.Response{bare}, outputs: []oip.Output{{Name: "body", ContentType: "image/png", Tensor: of(t, []int64{1}, "PNG")}}},
 		{name: "unknown", rows: []*model.Response{full}, want: []string{"score"}, says: `invalid: output "score": the answer has none of that name, did you mean "scores"?`},
+		{name: "twice", rows: []*model.Response{full}, want: []string{"scores", "boxes", "scores"}, says: `invalid: output "scores" is asked for twice; want each once`},
 		{
 			name: "two rows", signature: ordered, rows: []*model.Response{one, two}, want: []string{"scores", "body"},
 			outputs: []oip.Output{

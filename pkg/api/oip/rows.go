@@ -70,23 +70,26 @@ func (s Signature) takesBytes(name string) bool {
 // Answers returns the tensors of the answers to several rows, joined along axis 0: those that are wanted, in that order, or
 // all, in the order of the signature and otherwise of their names. Answers that do not join, as those that found different
 // numbers of objects do not, have [Body] alone, with an element for each. It returns [fault.Invalid] for a name that the
-// answers do not have.
+// answers do not have, and for one that is wanted twice: each time would cost the memory of the whole tensor.
 func (s Signature) Answers(rows []*model.Response, mode model.Mode, want []string) ([]Output, error) {
 	joined := join(rows, mode)
 	if len(want) == 0 {
 		want = s.names(joined)
 	}
-	outputs := make([]Output, len(want))
+	var outputs []Output
 	for i, name := range want {
 		t, ok := joined[name]
 		switch {
+		case slices.Contains(want[:i], name):
+			return nil, fmt.Errorf("%w: output %.100q is asked for twice; want each once", fault.Invalid, name)
 		case ok:
-			outputs[i] = Output{Name: name, Tensor: t}
+			outputs = append(outputs, Output{Name: name, Tensor: t})
 		case name == Body:
-			var err error
-			if outputs[i], err = bodies(rows); err != nil {
+			body, err := bodies(rows)
+			if err != nil {
 				return nil, err
 			}
+			outputs = append(outputs, body)
 		case joined == nil && rows[0].Tensors[name].DType() != tensor.Undefined:
 			return nil, fmt.Errorf("%w: output %q: the answers to the %d elements have different shapes; ask for the output %q, which has each, or one at a time", fault.Invalid, name, len(rows), Body)
 		default:

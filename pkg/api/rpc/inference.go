@@ -128,6 +128,8 @@ func (s *Inference) StreamPredictions2(stream grpc.BidiStreamingServer[inference
 		var message received
 		select {
 		case message = <-messages:
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-s.stop:
 			return status.Error(codes.Unavailable, "the server is stopping")
 		}

@@ -249,6 +249,36 @@ func TestSequenceStops(t *testing.T) {
 	}
 }
 
+// TestSequenceLeft opens sequences whose callers leave: each call ends with its caller.
+func TestSequenceLeft(t *testing.T) {
+	t.Parallel()
+	ended := make(chan codes.Code, 20)
+	conn, _ := serve(t, rpc.Options{Observe: func(_ string, code codes.Code, _ time.Duration) { ended <- code }},
+		rpc.NewInference(&models{}, rpc.InferenceOptions{}))
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		stream, err := inferencepb.NewInferenceAPIsServiceClient(conn).StreamPredictions2(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.Send(&inferencepb.PredictionsRequest{ModelName: "m"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		select {
+		case code := <-ended:
+			if code != codes.Canceled {
+				t.Errorf("it ended with %v, want %v", code, codes.Canceled)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("its caller has left, and the call goes on")
+		}
+	}
+}
+
 // wantFailure compares a failure with what it is to be.
 func wantFailure(t *testing.T, err error, code codes.Code, reason, message string) {
 	t.Helper()
