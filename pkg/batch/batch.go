@@ -47,7 +47,7 @@ type Batcher struct {
 	run  RunFunc
 	opts Options
 	done sync.WaitGroup // the workers
-	free sync.Pool      // of *entry
+	free *sync.Pool     // of *entry; apart, as Go knows a pool, and all around it, for two collections more
 	over chan struct{}  // closed when Close has nothing left to wait for but the workers' end
 
 	mu       sync.Mutex // guards what follows, entries and batches included; never held while waiting
@@ -78,7 +78,7 @@ func New(run RunFunc, opts Options) *Batcher {
 		opts.Workers = 1
 	}
 	b := &Batcher{run: run, opts: opts, over: make(chan struct{}), workers: map[*worker]struct{}{}, expect: opts.Size}
-	b.free.New = func() any { return &entry{result: make(chan model.Result, 1)} }
+	b.free = &sync.Pool{New: func() any { return &entry{result: make(chan model.Result, 1)} }}
 	if opts.Wait > 0 { // a wait for company leaves as much time to wait for a worker
 		b.opts.Delay = min(opts.Delay, opts.Wait/2)
 	}

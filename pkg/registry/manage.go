@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -24,10 +25,12 @@ func (m *Models) Unregister(ctx context.Context, ref model.Ref) error {
 		return err
 	}
 	m.opts.Changed()
-	m.opts.Log.Info("model unregistered", "model", v.ref.Name, "version", v.ref.Version)
+	ref = v.ref // v itself is not to be known after drain
+	m.opts.Log.Info("model unregistered", "model", ref.Name, "version", ref.Version)
 	err = m.drain(ctx, end, func(limit context.Context) error { return m.retire(limit, v) })
+	debug.FreeOSMemory() // where little is allocated, what Go had for the model would stay with the process for minutes
 	if err != nil {
-		return fmt.Errorf("unregister model %s: %w", v.ref, err)
+		return fmt.Errorf("unregister model %s: %w", ref, err)
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -408,6 +409,36 @@ func TestDrainTimeout(t *testing.T) {
 				wantFit(t, f, name == "unregister")
 			})
 		})
+	}
+}
+
+// TestUnregisterGivesBack checks that no memory of a model's is left when it is gone: neither held by the registry, nor
+// until Go's collector happens to run. A goroutine that just ends may still hold it, so that it is not asked of every one.
+func TestUnregisterGivesBack(t *testing.T) {
+	t.Parallel()
+	const models = 10
+	var held weak.Pointer[fake]
+	m := start(t, registry.Options{Load: func(_ context.Context, r model.Registration, found registry.Found) (registry.Runner, error) {
+		f := &fake{settings: model.Settings{ResponseTimeout: time.Minute}}
+		held = weak.Make(f)
+		return give(r, found, f)
+	}})
+	left := 0
+	for range models {
+		ref := register(t, m, model.Registration{URL: "model"})
+		wantBody(t, <-later(t.Context(), m, ref, ask(model.ModePredict, "x")), "predict 1.0 x")
+		if held.Value() == nil {
+			t.Fatal("the model has gone before its time")
+		}
+		if err := m.Unregister(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+		if held.Value() != nil {
+			left++
+		}
+	}
+	if left > models/2 {
+		t.Errorf("Unregister left %d of %d models in memory", left, models)
 	}
 }
 

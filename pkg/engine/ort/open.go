@@ -39,7 +39,6 @@ func (r *Runtime) Open(ctx context.Context, net engine.Network, opts engine.Opti
 		s.release()
 		return nil, fmt.Errorf("load %s: %w", name, err)
 	}
-	C.tsgo_trim() // the file's bytes and the graph's rewriting are free now
 	return s, nil
 }
 

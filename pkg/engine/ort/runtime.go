@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/cgo"
 	"slices"
 	"sync"
@@ -67,7 +68,7 @@ func loggerOf(opts Options) *slog.Logger {
 }
 
 func (r *Runtime) start(opts Options) error {
-	C.tsgo_tune()
+	C.tsgo_tune(C.int(runtime.GOMAXPROCS(0)))
 	path := systemPath(opts.Library)
 	opened := C.tsgo_open((*C.char)(unsafe.Pointer(unsafe.SliceData(path))))
 	if opened.base == nil {

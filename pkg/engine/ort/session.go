@@ -177,6 +177,5 @@ func (s *session) release() {
 	s.idle = nil
 	C.tsgo_release_session(s.runtime.api, s.c)
 	C.free(unsafe.Pointer(s.c))
-	C.tsgo_trim()
 	s.runtime.leave()
 }

@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 // TRY returns from a function whose only resources belong to its caller.
 #define TRY(call)                     \
   do {                                \
@@ -113,7 +109,9 @@ static OrtStatus *fill_session(tsgo_api api, const OrtEnv *env, const char *path
 
 OrtStatus *tsgo_create_session(tsgo_api api, const OrtEnv *env, const char *path, const void *data, size_t size,
                                const OrtSessionOptions *options, tsgo_session *s) {
+  tsgo_begin_load();
   OrtStatus *status = fill_session(api, env, path, data, size, options, s);
+  s->mark = tsgo_end_load();
   if (status != NULL) tsgo_release_session(api, s);
   return status;
 }
@@ -125,6 +123,7 @@ void tsgo_release_session(tsgo_api api, tsgo_session *s) {
   }
   if (s->memory != NULL) ORT(api, ReleaseMemoryInfo)(s->memory);
   if (s->session != NULL) ORT(api, ReleaseSession)(s->session);
+  tsgo_trim(s->mark);
   memset(s, 0, sizeof *s);
 }
 
@@ -287,19 +286,4 @@ OrtStatus *tsgo_string_bytes(tsgo_api api, const OrtValue *value, size_t *size) 
 
 OrtStatus *tsgo_strings(tsgo_api api, const OrtValue *value, void *bytes, size_t size, size_t *offsets, size_t count) {
   return ORT(api, GetStringTensorContent)(value, bytes, size, offsets, count);
-}
-
-void tsgo_tune(void) {
-#ifdef __GLIBC__
-  // Left alone, glibc raises both with every large block that is freed, and then keeps as much in each thread's heap,
-  // where malloc_trim does not reach it.
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
-#endif
-}
-
-void tsgo_trim(void) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
 }

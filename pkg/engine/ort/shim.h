@@ -50,6 +50,7 @@ typedef struct {
   OrtMemoryInfo *memory;
   char **names[2];  // of inputs, of outputs
   size_t counts[2];
+  void *mark;  // in the heap that it was loaded into
 } tsgo_session;
 OrtStatus *tsgo_create_session(tsgo_api api, const OrtEnv *env, const char *path, const void *data, size_t size,
                                const OrtSessionOptions *options, tsgo_session *s);
@@ -106,8 +107,10 @@ void tsgo_release_outputs(tsgo_api api, tsgo_out *out, size_t count);
 OrtStatus *tsgo_string_bytes(tsgo_api api, const OrtValue *value, size_t *size);
 OrtStatus *tsgo_strings(tsgo_api api, const OrtValue *value, void *bytes, size_t size, size_t *offsets, size_t count);
 
-// Where the C library keeps memory that is free: tune has it keep no large blocks, trim gives the rest back to the system.
-void tsgo_tune(void);
-void tsgo_trim(void);
+// What the C library does with memory that is free: see memory.c. The mark that a load ends with belongs to whoever trims.
+void tsgo_tune(int heaps);
+void tsgo_begin_load(void);
+void *tsgo_end_load(void);
+void tsgo_trim(void *mark);
 
 #endif
