@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/olekukonko/tablewriter/pkg/twwarp"
-	"github.com/olekukonko/tablewriter/pkg/twwidth"
 	"github.com/spf13/cobra"
 
 	"github.com/tsgo/tsgo/pkg/docs"
@@ -176,39 +173,5 @@ func renderTable(w io.Writer, lines []string) error {
 		}
 		rows = append(rows, cells)
 	}
-	limits := columnWidths(rows)
-	for _, row := range rows[1:] {
-		for j, cell := range row {
-			wrapped, _ := twwarp.WrapString(cell, limits[j])
-			row[j] = strings.Join(wrapped, "\n")
-		}
-	}
-	var out bytes.Buffer
-	if err := table(&out, rows[0], rows[1:]); err != nil {
-		return err
-	}
-	for line := range strings.Lines(out.String()) {
-		if _, err := io.WriteString(w, strings.TrimRight(line, " \n")+"\n"); err != nil {
-			return err //nolint:wrapcheck // of the standard output
-		}
-	}
-	return nil
-}
-
-// columnWidths returns how wide each column may be, for all of them to fit into pageWidth: the widest give way first.
-func columnWidths(rows [][]string) []int {
-	const gap = 2
-	widths := make([]int, len(rows[0]))
-	total := 0
-	for j := range widths {
-		for _, row := range rows {
-			widths[j] = max(widths[j], twwidth.Width(row[j]))
-		}
-		total += widths[j] + gap
-	}
-	for ; total > pageWidth; total-- {
-		widest := slices.Index(widths, slices.Max(widths))
-		widths[widest]--
-	}
-	return widths
+	return table(w, rows[0], wrapCells(rows[0], rows[1:], pageWidth))
 }

@@ -103,7 +103,7 @@ func (o *predictOptions) table(body []byte) error {
 	for i, c := range all {
 		rows[i] = []string{c.label, percent(c.score), bar(c.score, 30)}
 	}
-	return table(o.out, []string{"class", "probability", ""}, rows, tw.AlignLeft, tw.AlignRight, tw.AlignLeft)
+	return o.streams.table([]string{"class", "probability", ""}, rows, tw.AlignLeft, tw.AlignRight, tw.AlignLeft)
 }
 
 // many writes one line for each file.

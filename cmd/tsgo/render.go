@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/pkg/twwarp"
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
 	"github.com/olekukonko/tablewriter/tw"
 
 	"github.com/tsgo/tsgo/pkg/fault"
@@ -33,9 +36,30 @@ func (g globals) format(s streams) (string, error) {
 	return "", fmt.Errorf("%w: --output %q, want %s or %s", fault.Invalid, g.output, outputTable, outputJSON)
 }
 
-// table writes rows under a header, columns without lines between them.
+// gap is how many blanks there are between two columns, where there is room.
+const gap = 2
+
+// table writes rows under a header, columns without lines between them, and nothing behind the last one. A header without a
+// word is left out.
 func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) error {
-	t := tablewriter.NewTable(w,
+	return spacedTable(w, gap, header, rows, align)
+}
+
+// table writes a table to the standard output. One that is too wide for the terminal is set closer; where that is not enough,
+// cells are wrapped between their words, those of the widest columns first.
+func (s streams) table(header []string, rows [][]string, align ...tw.Align) error {
+	switch {
+	case s.columns == 0 || tableWidth(header, rows, gap) <= s.columns:
+		return spacedTable(s.out, gap, header, rows, align)
+	case tableWidth(header, rows, 1) <= s.columns:
+		return spacedTable(s.out, 1, header, rows, align)
+	}
+	return spacedTable(s.out, gap, header, wrapCells(header, rows, s.columns), align)
+}
+
+func spacedTable(w io.Writer, gap int, header []string, rows [][]string, align []tw.Align) error {
+	var out bytes.Buffer
+	t := tablewriter.NewTable(&out,
 		tablewriter.WithRendition(tw.Rendition{
 			Borders: tw.BorderNone,
 			Settings: tw.Settings{
@@ -43,7 +67,7 @@ func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) err
 				Separators: tw.Separators{ShowHeader: tw.Off, ShowFooter: tw.Off, BetweenRows: tw.Off, BetweenColumns: tw.Off},
 			},
 		}),
-		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
+		tablewriter.WithPadding(tw.Padding{Right: strings.Repeat(" ", gap), Overwrite: true}),
 		tablewriter.WithHeaderAlignment(tw.AlignLeft),
 		tablewriter.WithRowAutoWrap(tw.WrapNone),
 		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
@@ -51,18 +75,64 @@ func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) err
 		tablewriter.WithTrimSpace(tw.Off),
 		tablewriter.WithHeaderAutoFormat(tw.Off),
 	)
-	upper := make([]string, len(header))
-	for i, name := range header {
-		upper[i] = strings.ToUpper(name)
+	if strings.Join(header, "") != "" {
+		upper := make([]string, len(header))
+		for i, name := range header {
+			upper[i] = strings.ToUpper(name)
+		}
+		t.Header(upper)
 	}
-	t.Header(upper)
 	if err := t.Bulk(rows); err != nil {
 		return fmt.Errorf("write a table: %w", err)
 	}
 	if err := t.Render(); err != nil {
 		return fmt.Errorf("write a table: %w", err)
 	}
+	for line := range strings.Lines(out.String()) {
+		if _, err := io.WriteString(w, strings.TrimRight(line, " \n")+"\n"); err != nil {
+			return err //nolint:wrapcheck // of the standard output
+		}
+	}
 	return nil
+}
+
+// cellWidths returns how wide the widest cell of each column is.
+func cellWidths(header []string, rows [][]string) []int {
+	widths := make([]int, len(header))
+	for j := range widths {
+		widths[j] = twwidth.Width(header[j])
+		for _, row := range rows {
+			widths[j] = max(widths[j], twwidth.Width(row[j]))
+		}
+	}
+	return widths
+}
+
+// tableWidth returns how wide a table is.
+func tableWidth(header []string, rows [][]string, gap int) int {
+	width := gap * (len(header) - 1)
+	for _, column := range cellWidths(header, rows) {
+		width += column
+	}
+	return width
+}
+
+// wrapCells returns the rows of a table with their cells wrapped between words, for it to be as wide as limit at most: the
+// widest columns give way first. A word that is longer stays whole.
+func wrapCells(header []string, rows [][]string, limit int) [][]string {
+	widths := cellWidths(header, rows)
+	for total := tableWidth(header, rows, gap); total > limit && slices.Max(widths) > 1; total-- {
+		widths[slices.Index(widths, slices.Max(widths))]--
+	}
+	wrapped := make([][]string, len(rows))
+	for i, row := range rows {
+		wrapped[i] = make([]string, len(row))
+		for j, cell := range row {
+			lines, _ := twwarp.WrapString(cell, widths[j])
+			wrapped[i][j] = strings.Join(lines, "\n")
+		}
+	}
+	return wrapped
 }
 
 // writeRows writes labelled lines: a label, and what it is of.
@@ -115,6 +185,14 @@ func classes(body []byte) (all []class, ok bool) {
 
 // percent writes a probability for people.
 func percent(p float64) string { return fmt.Sprintf("%5.1f %%", 100*p) }
+
+// rate writes how many there are a second for people: three digits at least, and never an exponent.
+func rate(v float64) string {
+	if v < 1000 {
+		return fmt.Sprintf("%.3g", v)
+	}
+	return fmt.Sprintf("%.0f", v)
+}
 
 // bar draws a share of 1 as blocks of eighths, n cells wide at most.
 func bar(share float64, n int) string {

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	header := []string{"name", "what it is", "note"}
+	rows := [][]string{{"a", "one two three four", ""}, {"longer", "five", "six"}}
+	for _, test := range []struct {
+		name    string
+		columns int
+		want    string
+	}{
+		{"no terminal", 0, "NAME    WHAT IT IS          NOTE\na       one two three four\nlonger  five                six\n"},
+		{"room enough", 32, "NAME    WHAT IT IS          NOTE\na       one two three four\nlonger  five                six\n"},
+		{"set closer", 30, "NAME   WHAT IT IS         NOTE\na      one two three four\nlonger five               six\n"},
+		{"wrapped", 29, "NAME    WHAT IT IS     NOTE\na       one two three\n        four\nlonger  five           six\n"},
+		{"a word is not broken", 1, "NAME    WHAT IT IS  NOTE\na       one\n        two\n        three\n        four\nlonger  five        six\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if err := (streams{out: &out, columns: test.columns}).table(header, rows); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, out.String()); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTableWithoutHeader(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if err := (streams{out: &out}).table([]string{"", ""}, [][]string{{"model", "mnist"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "model  mnist\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[float64]string{0.1234: "0.123", 12.34: "12.3", 999: "999", 3886.4: "3886", 18604: "18604"} {
+		if got := rate(v); got != want {
+			t.Errorf("rate(%v) = %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestNoModels(t *testing.T) {
+	t.Parallel()
+	var out, problems bytes.Buffer
+	s := streams{out: &out, err: &problems, outTerminal: true, env: func(name string) string {
+		return map[string]string{"TSGO_MODEL_STORE": t.TempDir(), "XDG_DATA_HOME": t.TempDir()}[name]
+	}}
+	o := modelsListOptions{globals: &globals{}, streams: s}
+	if err := o.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out.Len() > 0 || !strings.Contains(problems.String(), "there are no models (looked in ") {
+		t.Errorf("out %q, err %q", out.String(), problems.String())
+	}
+}
