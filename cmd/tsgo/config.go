@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/olekukonko/tablewriter/pkg/twwarp"
 	"github.com/spf13/cobra"
 
 	"github.com/tsgo/tsgo/pkg/config"
@@ -111,30 +112,60 @@ func (o *configOptions) check(path string) error {
 	if err := told.write(o, format); err != nil {
 		return err
 	}
-	if told.Errors > 0 {
-		return fmt.Errorf("%w: %d settings are wrong or unknown", fault.Invalid, told.Errors)
+	return told.wrong()
+}
+
+// wrong returns what is wrong or unknown, by name; nil where nothing is.
+func (c checked) wrong() error {
+	var keys []string
+	for _, s := range c.Settings {
+		if s.State == config.Wrong || s.State == config.Strange {
+			keys = append(keys, s.Key)
+		}
 	}
-	return nil
+	switch len(keys) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("%w: a setting is wrong or unknown: %s", fault.Invalid, keys[0])
+	}
+	return fmt.Errorf("%w: %d settings are wrong or unknown: %s", fault.Invalid, len(keys), strings.Join(keys, ", "))
 }
 
 func (c checked) write(o *configOptions, format string) error {
 	if format == outputJSON {
 		return writeJSON(o.out, c)
 	}
-	rows := make([][]string, len(c.Settings))
-	for i, s := range c.Settings {
-		what := oneLine(errors.New(s.What))
-		if s.State != config.Used {
-			what = string(s.State) + ": " + what
-		}
-		rows[i] = []string{s.Key, short(s.Value), s.From, what}
-	}
-	if err := table(o.out, []string{"key", "value", "from", "what"}, rows); err != nil {
+	if err := c.settings(o.streams); err != nil {
 		return err
 	}
 	for _, note := range c.Notes {
 		if _, err := fmt.Fprintln(o.out, note); err != nil {
 			return fmt.Errorf("write a table: %w", err)
+		}
+	}
+	return nil
+}
+
+// settings writes a row for each setting; on a terminal, which no such row fits into, a line, and below it what it does.
+func (c checked) settings(s streams) error {
+	rows := make([][]string, len(c.Settings))
+	for i, setting := range c.Settings {
+		what := oneLine(errors.New(setting.What))
+		if setting.State != config.Used {
+			what = string(setting.State) + ": " + what
+		}
+		rows[i] = []string{setting.Key, short(setting.Value), setting.From, what}
+	}
+	if s.columns == 0 {
+		return s.table([]string{"key", "value", "from", "what"}, rows)
+	}
+	const indent = "    "
+	for _, row := range rows {
+		what, _ := twwarp.WrapString(row[3], max(s.columns-len(indent), 1))
+		_, err := fmt.Fprintf(s.out, "%s = %s  (%s)\n%s%s\n", row[0], row[1], row[2], indent, strings.Join(what, "\n"+indent))
+		if err != nil {
+			return fmt.Errorf("write settings: %w", err)
 		}
 	}
 	return nil

@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tsgo/tsgo/pkg/client"
+	"github.com/tsgo/tsgo/pkg/config"
+	"github.com/tsgo/tsgo/pkg/model"
 )
 
 func TestTableFitsTheTerminal(t *testing.T) {
@@ -68,5 +73,41 @@ func TestNoModels(t *testing.T) {
 	}
 	if out.Len() > 0 || !strings.Contains(problems.String(), "there are no models (looked in ") {
 		t.Errorf("out %q, err %q", out.String(), problems.String())
+	}
+}
+
+func TestSettingsOnATerminal(t *testing.T) {
+	t.Parallel()
+	c := checked{Settings: []checkup{
+		{Key: "drain", Value: "30", From: "default", State: config.Used, What: "seconds that requests have"},
+		{Key: "drains", Value: "3", From: "my.properties:2", State: config.Strange, What: "no setting"},
+	}}
+	var out bytes.Buffer
+	if err := c.settings(streams{out: &out, columns: 22}); err != nil {
+		t.Fatal(err)
+	}
+	want := "drain = 30  (default)\n    seconds that\n    requests have\ndrains = 3  (my.properties:2)\n    unknown: no\n    setting\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestStatsFitTheTerminal(t *testing.T) {
+	t.Parallel()
+	stats := []client.Stats{{Ref: model.Ref{Name: "resnet-18", Version: "1.0"}, Requests: 5, P50: 17500 * time.Microsecond, Batch: 2, Workers: 3, Memory: 20.7e6}}
+	for columns, want := range map[int][]string{
+		0:   {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE", "BATCH", "WORKERS", "MEMORY"},
+		120: {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE", "BATCH", "WORKERS", "MEMORY"},
+		80:  {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE", "BATCH"},
+		40:  {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE"},
+	} {
+		var out bytes.Buffer
+		if err := (&metricsOptions{streams: streams{columns: columns}}).statsTable(&out, stats); err != nil {
+			t.Fatal(err)
+		}
+		header, _, _ := strings.Cut(out.String(), "\n")
+		if diff := cmp.Diff(want, strings.Fields(header)); diff != "" {
+			t.Errorf("%d columns (-want +got)\n%s", columns, diff)
+		}
 	}
 }
