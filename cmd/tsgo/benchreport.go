@@ -216,7 +216,7 @@ func (o *benchOptions) reportSweep(best *bench.Trial, trials []bench.Trial, form
 		})
 	}
 	align := append(slices.Repeat([]tw.Align{tw.AlignRight}, 7), tw.AlignLeft)
-	if err := o.streams.table([]string{"workers", "threads", "batch", "callers", "a second", "p50", "p99", ""}, rows, align...); err != nil || best == nil {
+	if err := o.table([]string{"workers", "threads", "batch", "callers", "a second", "p50", "p99", ""}, rows, align...); err != nil || best == nil {
 		return err
 	}
 	_, err := io.WriteString(o.out, "\n"+o.manifestLines(best.Arrangement))

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/olekukonko/tablewriter/pkg/twwarp"
 	"github.com/spf13/cobra"
 
 	"github.com/tsgo/tsgo/pkg/config"
@@ -147,7 +146,7 @@ func (c checked) write(o *configOptions, format string) error {
 	return nil
 }
 
-// settings writes a row for each setting; on a terminal, which no such row fits into, a line, and below it what it does.
+// settings writes a row for each setting.
 func (c checked) settings(s streams) error {
 	rows := make([][]string, len(c.Settings))
 	for i, setting := range c.Settings {
@@ -155,20 +154,9 @@ func (c checked) settings(s streams) error {
 		if setting.State != config.Used {
 			what = string(setting.State) + ": " + what
 		}
-		rows[i] = []string{setting.Key, short(setting.Value), setting.From, what}
+		rows[i] = []string{setting.Key, cmp.Or(short(setting.Value), "-"), setting.From, what}
 	}
-	if s.columns == 0 {
-		return s.table([]string{"key", "value", "from", "what"}, rows)
-	}
-	const indent = "    "
-	for _, row := range rows {
-		what, _ := twwarp.WrapString(row[3], max(s.columns-len(indent), 1))
-		_, err := fmt.Fprintf(s.out, "%s = %s  (%s)\n%s%s\n", row[0], row[1], row[2], indent, strings.Join(what, "\n"+indent))
-		if err != nil {
-			return fmt.Errorf("write settings: %w", err)
-		}
-	}
-	return nil
+	return s.table([]string{"key", "value", "from", "what"}, rows)
 }
 
 // short returns a value as a cell of a table can have it.

@@ -45,16 +45,25 @@ func table(w io.Writer, header []string, rows [][]string, align ...tw.Align) err
 	return spacedTable(w, gap, header, rows, align)
 }
 
-// table writes a table to the standard output. One that is too wide for the terminal is set closer; where that is not enough,
-// cells are wrapped between their words, those of the widest columns first.
+// table writes a table to the standard output, as [fittedTable] does.
 func (s streams) table(header []string, rows [][]string, align ...tw.Align) error {
+	return fittedTable(s.out, s.columns, header, rows, align...)
+}
+
+// fittedTable writes a table that is limit wide at most; 0 is no limit. One that is wider is set closer. Where that is not
+// enough, cells are wrapped between their words, those of the widest columns first. Where even the longest words have no room
+// beside each other, the last column stands below the others.
+func fittedTable(w io.Writer, limit int, header []string, rows [][]string, align ...tw.Align) error {
 	switch {
-	case s.columns == 0 || tableWidth(header, rows, gap) <= s.columns:
-		return spacedTable(s.out, gap, header, rows, align)
-	case tableWidth(header, rows, 1) <= s.columns:
-		return spacedTable(s.out, 1, header, rows, align)
+	case limit == 0 || tableWidth(header, rows, gap) <= limit:
+		return spacedTable(w, gap, header, rows, align)
+	case tableWidth(header, rows, 1) <= limit:
+		return spacedTable(w, 1, header, rows, align)
 	}
-	return spacedTable(s.out, gap, header, wrapCells(header, rows, s.columns), align)
+	if wrapped, ok := wrapCells(header, rows, limit); ok {
+		return spacedTable(w, gap, header, wrapped, align)
+	}
+	return stackedTable(w, limit, rows)
 }
 
 func spacedTable(w io.Writer, gap int, header []string, rows [][]string, align []tw.Align) error {
@@ -96,13 +105,13 @@ func spacedTable(w io.Writer, gap int, header []string, rows [][]string, align [
 	return nil
 }
 
-// cellWidths returns how wide the widest cell of each column is.
-func cellWidths(header []string, rows [][]string) []int {
+// columnWidths returns the widest of each column, as measure tells it of a cell.
+func columnWidths(header []string, rows [][]string, measure func(cell string) int) []int {
 	widths := make([]int, len(header))
 	for j := range widths {
-		widths[j] = twwidth.Width(header[j])
+		widths[j] = measure(header[j])
 		for _, row := range rows {
-			widths[j] = max(widths[j], twwidth.Width(row[j]))
+			widths[j] = max(widths[j], measure(row[j]))
 		}
 	}
 	return widths
@@ -110,29 +119,78 @@ func cellWidths(header []string, rows [][]string) []int {
 
 // tableWidth returns how wide a table is.
 func tableWidth(header []string, rows [][]string, gap int) int {
-	width := gap * (len(header) - 1)
-	for _, column := range cellWidths(header, rows) {
-		width += column
-	}
-	return width
+	return sum(columnWidths(header, rows, twwidth.Width)) + gap*(len(header)-1)
 }
 
-// wrapCells returns the rows of a table with their cells wrapped between words, for it to be as wide as limit at most: the
-// widest columns give way first. A word that is longer stays whole.
-func wrapCells(header []string, rows [][]string, limit int) [][]string {
-	widths := cellWidths(header, rows)
-	for total := tableWidth(header, rows, gap); total > limit && slices.Max(widths) > 1; total-- {
-		widths[slices.Index(widths, slices.Max(widths))]--
+func sum(widths []int) (total int) {
+	for _, width := range widths {
+		total += width
 	}
-	wrapped := make([][]string, len(rows))
-	for i, row := range rows {
-		wrapped[i] = make([]string, len(row))
+	return total
+}
+
+// longestWord returns the width of the longest word of a cell.
+func longestWord(cell string) (longest int) {
+	for word := range strings.FieldsSeq(cell) {
+		longest = max(longest, twwidth.Width(word))
+	}
+	return longest
+}
+
+// readable is how wide the last column of a table has to be, where it has as much to say.
+const readable = 28
+
+// wrapCells returns the rows of a table with their cells wrapped between words, for it to be as wide as limit at most: the
+// widest columns give way first, and no word is broken. It returns false where that cannot be.
+func wrapCells(header []string, rows [][]string, limit int) (wrapped [][]string, ok bool) {
+	widths, least := columnWidths(header, rows, twwidth.Width), columnWidths(header, rows, longestWord)
+	last := len(header) - 1
+	least[last] = max(least[last], min(widths[last], readable))
+	for total := sum(widths) + gap*last; total > limit; total-- {
+		widest := -1
+		for j := range widths {
+			if widths[j] > least[j] && (widest < 0 || widths[j] > widths[widest]) {
+				widest = j
+			}
+		}
+		if widest < 0 {
+			return nil, false
+		}
+		widths[widest]--
+	}
+	for _, row := range rows {
+		cells := make([]string, len(row))
 		for j, cell := range row {
-			lines, _ := twwarp.WrapString(cell, widths[j])
-			wrapped[i][j] = strings.Join(lines, "\n")
+			cells[j] = strings.Join(wrap(cell, widths[j]), "\n")
+		}
+		wrapped = append(wrapped, cells)
+	}
+	return wrapped, true
+}
+
+// wrap returns the lines of a text that is filled up to a width. A word that is longer stays whole.
+func wrap(text string, width int) []string {
+	lines, _ := twwarp.WrapString(text, width)
+	return lines
+}
+
+// stackedTable writes what a table has no room for: the cells of a row one behind the other, and the last one below them.
+func stackedTable(w io.Writer, limit int, rows [][]string) error {
+	const indent = "    "
+	for _, row := range rows {
+		cells := slices.DeleteFunc(slices.Clone(row[:len(row)-1]), func(cell string) bool { return cell == "" })
+		head := strings.Join(cells, strings.Repeat(" ", gap))
+		if twwidth.Width(head) > limit {
+			head = strings.Join(wrap(head, limit), "\n")
+		}
+		if last := row[len(row)-1]; last != "" {
+			head += "\n" + indent + strings.Join(wrap(last, max(limit-len(indent), 1)), "\n"+indent)
+		}
+		if _, err := fmt.Fprintln(w, head); err != nil {
+			return err //nolint:wrapcheck // of the standard output
 		}
 	}
-	return wrapped
+	return nil
 }
 
 // writeRows writes labelled lines: a label, and what it is of.

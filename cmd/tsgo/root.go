@@ -49,7 +49,8 @@ With --server the same commands ask a running server.`,
 		newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newRegister(s, &g), newModels(s, &g), newMetrics(s, &g), newBench(s, &g),
 		newPing(s, &g), newConfig(s, &g), newVersion(s, &g),
 	)
-	root.SetHelpCommand(newHelp())
+	root.SetHelpCommand(newHelp(s))
+	fitHelp(root, s.helpWidth())
 	listTopics(root)
 	return root
 }
