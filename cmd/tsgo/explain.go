@@ -46,7 +46,7 @@ close the sum of an integral comes to the score is another matter: see delta, an
   tsgo explain resnet-18 samples/kitten.jpg --compare integrated_gradients,grad_cam,occlusion --save maps.png
   tsgo explain resnet-18 samples/kitten.jpg --target "Egyptian cat" --detail full --output json
   tsgo explain my-text-model --text "a good film"`,
-		Args: o.someFile(2),
+		Args: o.someFile(),
 	}
 	o.flags(cmd)
 	values := map[string]*string{}

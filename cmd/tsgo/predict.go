@@ -28,12 +28,13 @@ func newPredict(s streams, g *globals) *cobra.Command {
 		Long: `Ask a model about files, in this process, or a running server with --server.
 
 MODEL is a name in the model store (resnet-18, or resnet-18/1.0), or the path of an .onnx file, a .mar archive or a
-model's directory; 'tsgo models pull' brings more into the store. FILE may be a directory, or - for the standard input. --text gives a text instead. With one file, --output json prints the model's
-answer as a server would send it; with several, one line a file.`,
+model's directory; 'tsgo models pull' brings more into the store. FILE may be a directory, or - for the standard input.
+--text gives a text instead. With one file, --output json prints the model's answer as a server would send it; with
+several, one line a file.`,
 		Example: `  tsgo predict resnet-18 samples/kitten.jpg
   tsgo predict mnist samples/digits/*.png
   tsgo predict ./my-model.onnx pictures/ --output json`,
-		Args: o.someFile(2),
+		Args: o.someFile(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.about(args)
 			if cmd.Flags().Changed("top-k") {
