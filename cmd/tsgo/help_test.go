@@ -44,6 +44,30 @@ func TestManualCommands(t *testing.T) {
 	}
 }
 
+// TestManualVariables looks up every variable of the environment that the manual, the README and the pages on deploying name.
+func TestManualVariables(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{}
+	for _, topic := range docs.Topics() {
+		pages[topic.Name] = topic.Text
+	}
+	for _, name := range []string{"README.md", "scripts/deploy/README.md", "scripts/deploy/compose.yaml", "scripts/deploy/Dockerfile"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[name] = string(text)
+	}
+	known := append(clientVariables(), "TSGO_ONNXRUNTIME")
+	for name, text := range pages {
+		for _, variable := range regexp.MustCompile(`TSGO_[A-Z_]*[A-Z]`).FindAllString(text, -1) {
+			for _, wrong := range config.Unknown([]string{variable + "=1"}, known...) {
+				t.Errorf("%s: %s", name, wrong)
+			}
+		}
+	}
+}
+
 // commandLines returns the command lines of tsgo that a page shows: in its code blocks, and between backquotes.
 func commandLines(text string) []string {
 	var lines []string
