@@ -68,11 +68,14 @@ func (o *askOptions) flags(cmd *cobra.Command) {
 	}
 }
 
-// someFile is what the arguments have to be: a model and n-1 files, or the model alone where there is a text.
-func (o *askOptions) someFile(n int) cobra.PositionalArgs {
+// someFile is what the arguments have to be: a model and files, or the model alone where there is a text.
+func (o *askOptions) someFile() cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
+		if o.text == "" && len(args) == 1 {
+			return fmt.Errorf("%w: nothing to ask %s about: name a file or a directory, or - for the standard input, or give a --text", fault.Invalid, args[0])
+		}
 		if o.text == "" {
-			return usage(cobra.MinimumNArgs(n))(cmd, args)
+			return usage(cobra.MinimumNArgs(1))(cmd, args)
 		}
 		if len(args) > 1 {
 			return fmt.Errorf("%w: --text takes the place of files: leave %s out", fault.Invalid, strings.Join(args[1:], " "))

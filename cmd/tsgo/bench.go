@@ -109,9 +109,6 @@ func (o *benchOptions) flags(cmd *cobra.Command) {
 	f.BoolVar(&o.bare, "bare", true, "compare with a bare loop over the network, where that is possible")
 	f.BoolVar(&o.sweep, "sweep", false, "find the best workers, threads and batch size")
 	f.DurationVar(&o.latencyLimit, "latency-limit", 0, "how long 99 of 100 answers of a sweep may take (default: any time)")
-	for _, flag := range []string{"rate", "requests", "warm-up", "workers", "batch-size", "max-batch-delay", "latency-limit"} {
-		f.Lookup(flag).DefValue = "" // which means something else than its value
-	}
 }
 
 // check refuses flags that make no sense, or none together, and fills in what follows from the others.

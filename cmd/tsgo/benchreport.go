@@ -112,7 +112,7 @@ func benchLines(r *benched) [][2]string {
 		{"input", r.input},
 		{"load", load},
 		{"measured", took},
-		{"answered", fmt.Sprintf("%d, %.4g a second", res.Answered, res.Throughput())},
+		{"answered", fmt.Sprintf("%d, %s a second", res.Answered, rate(res.Throughput()))},
 	}
 	if res.Refused > 0 {
 		lines = append(lines, [2]string{"refused", fmt.Sprintf("%d: too many at once", res.Refused)})
@@ -149,7 +149,7 @@ func bareLines(r *benched) [][2]string {
 		return nil
 	}
 	return [][2]string{
-		{"bare loop", fmt.Sprintf("%.4g a second (%s)", r.bare.rate, r.bare)},
+		{"bare loop", fmt.Sprintf("%s a second (%s)", rate(r.bare.rate), r.bare)},
 		{"of that", fmt.Sprintf("%.0f %%", 100*r.result.Throughput()/r.bare.rate)},
 	}
 }
@@ -211,12 +211,12 @@ func (o *benchOptions) reportSweep(best *bench.Trial, trials []bench.Trial, form
 			note = "over the limit"
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(t.Workers), strconv.Itoa(t.Threads), strconv.Itoa(t.Batch), strconv.Itoa(t.Concurrency), fmt.Sprintf("%.4g", t.Result.Throughput()),
+			strconv.Itoa(t.Workers), strconv.Itoa(t.Threads), strconv.Itoa(t.Batch), strconv.Itoa(t.Concurrency), rate(t.Result.Throughput()),
 			latency(t.Result.Quantile(0.5)), latency(t.Result.Quantile(0.99)), note,
 		})
 	}
 	align := append(slices.Repeat([]tw.Align{tw.AlignRight}, 7), tw.AlignLeft)
-	if err := table(o.out, []string{"workers", "threads", "batch", "callers", "a second", "p50", "p99", ""}, rows, align...); err != nil || best == nil {
+	if err := o.table([]string{"workers", "threads", "batch", "callers", "a second", "p50", "p99", ""}, rows, align...); err != nil || best == nil {
 		return err
 	}
 	_, err := io.WriteString(o.out, "\n"+o.manifestLines(best.Arrangement))

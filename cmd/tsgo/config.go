@@ -111,25 +111,31 @@ func (o *configOptions) check(path string) error {
 	if err := told.write(o, format); err != nil {
 		return err
 	}
-	if told.Errors > 0 {
-		return fmt.Errorf("%w: %d settings are wrong or unknown", fault.Invalid, told.Errors)
+	return told.wrong()
+}
+
+// wrong returns what is wrong or unknown, by name; nil where nothing is.
+func (c checked) wrong() error {
+	var keys []string
+	for _, s := range c.Settings {
+		if s.State == config.Wrong || s.State == config.Strange {
+			keys = append(keys, s.Key)
+		}
 	}
-	return nil
+	switch len(keys) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("%w: a setting is wrong or unknown: %s", fault.Invalid, keys[0])
+	}
+	return fmt.Errorf("%w: %d settings are wrong or unknown: %s", fault.Invalid, len(keys), strings.Join(keys, ", "))
 }
 
 func (c checked) write(o *configOptions, format string) error {
 	if format == outputJSON {
 		return writeJSON(o.out, c)
 	}
-	rows := make([][]string, len(c.Settings))
-	for i, s := range c.Settings {
-		what := oneLine(errors.New(s.What))
-		if s.State != config.Used {
-			what = string(s.State) + ": " + what
-		}
-		rows[i] = []string{s.Key, short(s.Value), s.From, what}
-	}
-	if err := table(o.out, []string{"key", "value", "from", "what"}, rows); err != nil {
+	if err := c.settings(o.streams); err != nil {
 		return err
 	}
 	for _, note := range c.Notes {
@@ -138,6 +144,19 @@ func (c checked) write(o *configOptions, format string) error {
 		}
 	}
 	return nil
+}
+
+// settings writes a row for each setting.
+func (c checked) settings(s streams) error {
+	rows := make([][]string, len(c.Settings))
+	for i, setting := range c.Settings {
+		what := oneLine(errors.New(setting.What))
+		if setting.State != config.Used {
+			what = string(setting.State) + ": " + what
+		}
+		rows[i] = []string{setting.Key, cmp.Or(short(setting.Value), "-"), setting.From, what}
+	}
+	return s.table([]string{"key", "value", "from", "what"}, rows)
 }
 
 // short returns a value as a cell of a table can have it.

@@ -46,7 +46,7 @@ close the sum of an integral comes to the score is another matter: see delta, an
   tsgo explain resnet-18 samples/kitten.jpg --compare integrated_gradients,grad_cam,occlusion --save maps.png
   tsgo explain resnet-18 samples/kitten.jpg --target "Egyptian cat" --detail full --output json
   tsgo explain my-text-model --text "a good film"`,
-		Args: o.someFile(2),
+		Args: o.someFile(),
 	}
 	o.flags(cmd)
 	values := map[string]*string{}
@@ -59,7 +59,7 @@ close the sum of an integral comes to the score is another matter: see delta, an
 	cmd.Flags().StringVar(&o.save, "save", "", "write the heat map on the picture to this PNG file")
 	cmd.Flags().StringSliceVar(&o.compare, "compare", nil, "show what these methods find side by side, as in integrated_gradients,occlusion")
 	cmd.RegisterFlagCompletionFunc("compare", completeMethods) //nolint:errcheck // the flag was made one line above
-	cmd.SetUsageFunc(explainUsage)
+	cmd.SetUsageFunc(o.usage)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.about(args)
 		for name, value := range values {

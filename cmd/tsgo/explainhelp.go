@@ -11,9 +11,6 @@ import (
 	"github.com/tsgo/tsgo/pkg/explain"
 )
 
-// helpWidth is how wide the help of explain is: its parameters have long lists of choices.
-const helpWidth = 120
-
 // flagGroup are flags that stand together in the help.
 type flagGroup struct {
 	title   string
@@ -21,12 +18,12 @@ type flagGroup struct {
 	flags   *pflag.FlagSet
 }
 
-// explainUsage writes the flags of explain in groups: its own, the parameters of every method, and those of some methods.
-func explainUsage(cmd *cobra.Command) error {
+// usage writes the flags of explain in groups: its own, the parameters of every method, and those of some methods.
+func (o *explainOptions) usage(cmd *cobra.Command) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
 	for _, g := range flagGroups(cmd) {
-		fmt.Fprintf(&out, "\n%s:\n%s", g.title, g.flags.FlagUsagesWrapped(helpWidth))
+		fmt.Fprintf(&out, "\n%s:\n%s", g.title, g.flags.FlagUsagesWrapped(o.helpWidth()))
 	}
 	_, err := fmt.Fprint(cmd.OutOrStderr(), out.String())
 	return err //nolint:wrapcheck // of the standard output

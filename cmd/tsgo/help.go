@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -9,7 +10,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/olekukonko/tablewriter/pkg/twwarp"
 	"github.com/olekukonko/tablewriter/pkg/twwidth"
 	"github.com/spf13/cobra"
 
@@ -19,7 +19,7 @@ import (
 )
 
 // newHelp returns the command that shows a page of the manual, or else the help of a command.
-func newHelp() *cobra.Command {
+func newHelp(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [TOPIC | COMMAND...]",
 		Short: "Read a page of the manual, or the help of a command",
@@ -31,7 +31,7 @@ command and a page have one name, this is the page, and 'tsgo COMMAND --help' th
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if topic, ok := docs.Find(args[0]); ok {
-					return showTopic(cmd, topic)
+					return showTopic(cmd, topic, s.helpWidth())
 				}
 			}
 			return helpOfCommand(cmd.Root(), args)
@@ -39,14 +39,14 @@ command and a page have one name, this is the page, and 'tsgo COMMAND --help' th
 	}
 }
 
-func showTopic(cmd *cobra.Command, topic docs.Topic) error {
+func showTopic(cmd *cobra.Command, topic docs.Topic, width int) error {
 	text := topic.Text
 	for _, sub := range cmd.Root().Commands() {
 		if sub.Name() == topic.Name {
 			text += fmt.Sprintf("\nThe flags of the command: tsgo %s --help\n", sub.Name())
 		}
 	}
-	return renderPage(cmd.OutOrStdout(), text)
+	return renderPage(cmd.OutOrStdout(), text, width)
 }
 
 // helpOfCommand shows the help of the command that args name.
@@ -115,16 +115,77 @@ func listTopics(root *cobra.Command) {
 	})
 }
 
-// pageWidth is how wide the tables of a page are on a terminal, at most.
-const pageWidth = 110
+// The width of help and of pages: what their authors write, and what nothing is made narrower than.
+const (
+	pageWidth = 120
+	leastPage = 60
+)
+
+// helpWidth returns how wide help and pages are.
+func (s streams) helpWidth() int {
+	if s.columns == 0 {
+		return pageWidth
+	}
+	return min(max(s.columns, leastPage), pageWidth)
+}
+
+// fitHelp makes the help of every command as wide as width.
+func fitHelp(root *cobra.Command, width int) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", width)))
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		about := strings.TrimSpace(cmp.Or(cmd.Long, cmd.Short))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n%s", reflow(about, width), cmd.UsageString()) //nolint:errcheck // of the standard output
+	})
+}
+
+// item is the mark of an item of a list.
+var item = regexp.MustCompile(`^(?:[-*]|\d+\.) +`)
+
+// reflow fills the paragraphs and lists of a text up to width. A text that is as narrow stays as it is, and so do indented
+// lines, headings and what stands in columns.
+func reflow(text string, width int) string {
+	lines := strings.Split(text, "\n")
+	if !slices.ContainsFunc(lines, func(line string) bool { return twwidth.Width(line) > width }) {
+		return text
+	}
+	var out []string
+	for i := 0; i < len(lines); i++ {
+		mark := item.FindString(lines[i])
+		if mark == "" && (lines[i] == "" || strings.ContainsRune(" #", rune(lines[i][0]))) {
+			out = append(out, lines[i])
+			continue
+		}
+		hang := strings.Repeat(" ", len(mark))
+		paragraph := strings.TrimPrefix(lines[i], mark)
+		for i+1 < len(lines) && follows(lines[i+1], hang) {
+			i++
+			paragraph += " " + strings.TrimSpace(lines[i])
+		}
+		out = append(out, mark+strings.Join(wrap(paragraph, width-len(mark)), "\n"+hang))
+	}
+	return strings.Join(out, "\n")
+}
+
+// follows tells whether a line goes on with the paragraph above it, whose lines are indented by hang.
+func follows(line, hang string) bool {
+	rest, ok := strings.CutPrefix(line, hang)
+	return ok && rest != "" && rest[0] != ' ' && rest[0] != '#' && item.FindString(line) == ""
+}
 
 // link is a link or a picture of Markdown.
 var link = regexp.MustCompile(`(!?)\[([^\]]*)\]\(([^)]*)\)`)
 
-// renderPage writes a page for a terminal: Markdown that reads well as it is, with the links' targets left out and the
-// tables drawn in columns.
-func renderPage(w io.Writer, markdown string) error {
+// renderPage writes a page for a terminal: Markdown that reads well as it is, with the links' targets left out, the tables
+// drawn in columns, and nothing wider than width but code.
+func renderPage(w io.Writer, markdown string, width int) error {
 	var out bytes.Buffer
+	var prose []string
+	flush := func() {
+		if len(prose) > 0 {
+			out.WriteString(reflow(strings.Join(prose, "\n"), width) + "\n")
+		}
+		prose = nil
+	}
 	code := false
 	lines := strings.Split(strings.TrimRight(markdown, "\n"), "\n")
 	for i := 0; i < len(lines); i++ {
@@ -133,20 +194,23 @@ func renderPage(w io.Writer, markdown string) error {
 		case strings.HasPrefix(strings.TrimSpace(line), "```"):
 			code = !code
 		case code:
+			flush()
 			out.WriteString("    " + line + "\n")
 		case strings.HasPrefix(line, "|"):
+			flush()
 			end := i
 			for end < len(lines) && strings.HasPrefix(lines[end], "|") {
 				end++
 			}
-			if err := renderTable(&out, lines[i:end]); err != nil {
+			if err := renderTable(&out, lines[i:end], width); err != nil {
 				return err
 			}
 			i = end - 1
 		default:
-			out.WriteString(plainText(line) + "\n")
+			prose = append(prose, plainText(line))
 		}
 	}
+	flush()
 	_, err := out.WriteTo(w)
 	return err //nolint:wrapcheck // of the standard output
 }
@@ -163,8 +227,8 @@ func plainText(line string) string {
 	return strings.ReplaceAll(line, "**", "")
 }
 
-// renderTable writes the lines of a table of Markdown in columns, cells wrapped.
-func renderTable(w io.Writer, lines []string) error {
+// renderTable writes the lines of a table of Markdown in columns.
+func renderTable(w io.Writer, lines []string, width int) error {
 	var rows [][]string
 	for i, line := range lines {
 		if i == 1 {
@@ -176,39 +240,5 @@ func renderTable(w io.Writer, lines []string) error {
 		}
 		rows = append(rows, cells)
 	}
-	limits := columnWidths(rows)
-	for _, row := range rows[1:] {
-		for j, cell := range row {
-			wrapped, _ := twwarp.WrapString(cell, limits[j])
-			row[j] = strings.Join(wrapped, "\n")
-		}
-	}
-	var out bytes.Buffer
-	if err := table(&out, rows[0], rows[1:]); err != nil {
-		return err
-	}
-	for line := range strings.Lines(out.String()) {
-		if _, err := io.WriteString(w, strings.TrimRight(line, " \n")+"\n"); err != nil {
-			return err //nolint:wrapcheck // of the standard output
-		}
-	}
-	return nil
-}
-
-// columnWidths returns how wide each column may be, for all of them to fit into pageWidth: the widest give way first.
-func columnWidths(rows [][]string) []int {
-	const gap = 2
-	widths := make([]int, len(rows[0]))
-	total := 0
-	for j := range widths {
-		for _, row := range rows {
-			widths[j] = max(widths[j], twwidth.Width(row[j]))
-		}
-		total += widths[j] + gap
-	}
-	for ; total > pageWidth; total-- {
-		widest := slices.Index(widths, slices.Max(widths))
-		widths[widest]--
-	}
-	return widths
+	return fittedTable(w, width, rows[0], rows[1:])
 }

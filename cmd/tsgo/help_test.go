@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -40,6 +41,30 @@ func TestManualCommands(t *testing.T) {
 	}
 	if parsed < 50 {
 		t.Errorf("found %d command lines, want more: are they still written as they were?", parsed)
+	}
+}
+
+// TestManualVariables looks up every variable of the environment that the manual, the README and the pages on deploying name.
+func TestManualVariables(t *testing.T) {
+	t.Parallel()
+	pages := map[string]string{}
+	for _, topic := range docs.Topics() {
+		pages[topic.Name] = topic.Text
+	}
+	for _, name := range []string{"README.md", "scripts/deploy/README.md", "scripts/deploy/compose.yaml", "scripts/deploy/Dockerfile"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[name] = string(text)
+	}
+	known := append(clientVariables(), "TSGO_ONNXRUNTIME")
+	for name, text := range pages {
+		for _, variable := range regexp.MustCompile(`TSGO_[A-Z_]*[A-Z]`).FindAllString(text, -1) {
+			for _, wrong := range config.Unknown([]string{variable + "=1"}, known...) {
+				t.Errorf("%s: %s", name, wrong)
+			}
+		}
 	}
 }
 
@@ -149,7 +174,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	for _, topic := range docs.Topics() {
 		var out bytes.Buffer
-		if err := renderPage(&out, topic.Text); err != nil {
+		if err := renderPage(&out, topic.Text, pageWidth); err != nil {
 			t.Errorf("%s: %v", topic.Name, err)
 		}
 		if left := regexp.MustCompile("\\]\\([a-z./]+\\.md|\\|---|```").FindString(out.String()); left != "" {
@@ -165,10 +190,50 @@ func TestRenderPage(t *testing.T) {
 	const want = "# Title\n\nA link and more. [picture: a cat]\n\n    $ tsgo [x](y) | z\n\n" +
 		"KEY    WHAT\n`a|b`  short\n`c`    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen\n       seventeen eighteen\n"
 	var out bytes.Buffer
-	if err := renderPage(&out, page); err != nil {
+	if err := renderPage(&out, page, 110); err != nil {
 		t.Fatal(err)
 	}
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
+
+// TestHelpFits asks every command for its help, and every page: nothing but examples is wider than the terminal.
+func TestHelpFits(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int{80, 120} {
+		root := newRoot(streams{out: io.Discard, err: io.Discard, columns: width, env: func(string) string { return "" }})
+		for _, name := range namesUnder(root) {
+			var out bytes.Buffer
+			root.SetOut(&out)
+			root.SetArgs(append(strings.Fields(name[0]), "--help"))
+			if topic, ok := docs.Find(name[0]); ok {
+				if err := renderPage(&out, topic.Text, width); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := root.Execute(); err != nil {
+				t.Fatalf("%s: %v", name[0], err)
+			}
+			for line := range strings.Lines(out.String()) {
+				if line = strings.TrimRight(line, "\n"); utf8.RuneCountInString(line) > width && !strings.HasPrefix(line, "  ") {
+					t.Errorf("at %d columns, %s has %q", width, name[0], line)
+				}
+			}
+			if strings.Contains(out.String(), "(default )") {
+				t.Errorf("%s tells of a default that is nothing", name[0])
+			}
+		}
+	}
+}
+
+func TestReflow(t *testing.T) {
+	t.Parallel()
+	const text = "# A heading that is wide\n\nOne two\nthree four five.\n- six seven eight nine\n  ten\n- b\n\n  code is not filled\n1. an item\n   goes on"
+	const want = "# A heading that is wide\n\nOne two three\nfour five.\n- six seven eight\n  nine ten\n- b\n\n  code is not filled\n1. an item goes\n   on"
+	if got := reflow(text, 17); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := reflow(text, 40); got != text {
+		t.Errorf("a text that fits became\n%s", got)
 	}
 }

@@ -56,7 +56,7 @@ func (l *local) dirs(s streams) []store.Dir {
 	if path := s.env("TSGO_MODEL_STORE"); path != "" {
 		dirs = append(dirs, store.Dir{Path: path, Origin: "TSGO_MODEL_STORE", Required: true})
 	}
-	dirs = append(dirs, store.Dir{Path: "models", Origin: "./models"})
+	dirs = append(dirs, store.Dir{Path: "models", Origin: "in the working directory"})
 	if data := dataDir(s); data != "" {
 		dirs = append(dirs, store.Dir{Path: filepath.Join(data, "tsgo", "models"), Origin: "the user's data directory"})
 	}
@@ -127,6 +127,8 @@ func (l *local) find(s streams, arg string) (string, error) {
 		return "", fmt.Errorf("model %s: %w: no such file or directory", arg, fault.NotFound)
 	case errors.Is(err, fault.NoModel) && canPull(ref.Name, ref.Version) != "":
 		return "", fmt.Errorf("%w: %q is not in the store: %s", fault.NoModel, arg, canPull(ref.Name, ref.Version))
+	case errors.Is(err, fault.NoModel):
+		return "", fmt.Errorf("%w; 'tsgo models list' lists what there is, 'tsgo models pull' what can be had", err)
 	}
 	return "", err
 }

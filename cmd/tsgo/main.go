@@ -29,6 +29,9 @@ func main() {
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, environ: os.Environ,
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())), errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
+	if columns, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		s.columns = columns
+	}
 	os.Exit(run(s, os.Args[1:]))
 }
 
@@ -40,6 +43,7 @@ type streams struct {
 	environ     func() []string // all variables, NAME=VALUE
 	outTerminal bool            // out is a terminal
 	errTerminal bool            // err is a terminal
+	columns     int             // how wide out is; 0: as wide as need be
 }
 
 // run runs one command line and returns its exit status. The first signal cancels the command, the second one ends the

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,8 +33,8 @@ func newMetrics(s streams, g *globals) *cobra.Command {
 		Short: "See how the models of a running server do",
 		Long: `See how the models of a running server do since it started: how many requests there were and how many of them failed, how
 long answers took (half of them at most p50, 95 of 100 at most p95, 99 of 100 at most p99; estimated within the buckets of a
-histogram), how many requests ran together on average, how many wait, and what each version has of workers and memory. In JSON, times are
-milliseconds and memory is bytes.`,
+histogram), how many requests wait, how many ran together on average, and what each version has of workers and memory. A
+terminal shows as many columns as it has room for; in JSON there are all, times in milliseconds and memory in bytes.`,
 		Example: `  tsgo metrics
   tsgo metrics --watch --server http://gpu7:8080`,
 		Args:              usage(cobra.NoArgs),
@@ -124,7 +125,7 @@ func (o *metricsOptions) look(ctx context.Context, c *client.Client, format stri
 	case format == outputJSON:
 		err = writeJSON(&page, measuredAll(all))
 	default:
-		err = statsTable(&page, all)
+		err = o.statsTable(&page, all)
 	}
 	return page.Bytes(), err
 }
@@ -158,8 +159,9 @@ func measuredAll(stats []client.Stats) []measured {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// statsTable writes a row for each version and mode; explanations only where somebody asked for one.
-func statsTable(w io.Writer, stats []client.Stats) error {
+// statsTable writes a row for each version and mode; explanations only where somebody asked for one. A terminal gets as many
+// columns as fit, the first ones first.
+func (o *metricsOptions) statsTable(w io.Writer, stats []client.Stats) error {
 	var rows [][]string
 	for _, s := range stats {
 		if s.Mode == model.ModeExplain && s.Requests == 0 && s.Queue == 0 {
@@ -167,18 +169,25 @@ func statsTable(w io.Writer, stats []client.Stats) error {
 		}
 		rows = append(rows, []string{
 			s.Ref.Name, s.Ref.Version, s.Mode.String(), strconv.FormatUint(s.Requests, 10), strconv.FormatUint(s.Errors, 10),
-			latency(s.P50), latency(s.P95), latency(s.P99), average(s.Batch), strconv.Itoa(s.Queue), strconv.Itoa(s.Workers), size(s.Memory),
+			latency(s.P50), latency(s.P95), latency(s.P99), strconv.Itoa(s.Queue), average(s.Batch), strconv.Itoa(s.Workers), size(s.Memory),
 		})
 	}
 	if len(rows) == 0 {
 		_, err := fmt.Fprintln(w, "The server tells of no models: it has none, or it is no tsgo server (--raw prints what it sends).")
 		return err //nolint:wrapcheck // of the standard output
 	}
-	align := []tw.Align{tw.AlignLeft, tw.AlignLeft, tw.AlignLeft}
-	for range len(rows[0]) - len(align) {
-		align = append(align, tw.AlignRight)
+	header := []string{"model", "version", "mode", "requests", "errors", "p50", "p95", "p99", "queue", "batch", "workers", "memory"}
+	const least = 9 // columns up to the queue
+	for o.columns > 0 && len(header) > least && tableWidth(header, rows, gap) > o.columns {
+		header = header[:len(header)-1]
 	}
-	return table(w, []string{"model", "version", "mode", "requests", "errors", "p50", "p95", "p99", "batch", "queue", "workers", "memory"}, rows, align...)
+	for i := range rows {
+		rows[i] = rows[i][:len(header)]
+	}
+	align := append(slices.Repeat([]tw.Align{tw.AlignLeft}, 3), slices.Repeat([]tw.Align{tw.AlignRight}, len(header)-3)...)
+	s := o.streams
+	s.out = w
+	return s.table(header, rows, align...)
 }
 
 // latency writes a time in three digits; nothing where there is none.

@@ -110,13 +110,33 @@ func (o *modelsListOptions) run(ctx context.Context) error {
 	if format == outputJSON {
 		err = writeJSON(o.out, all)
 	} else {
-		rows := make([][]string, len(all))
-		for i, m := range all {
-			rows[i] = []string{m.Name, m.Version, m.Handler, size(m.Size), m.Path, m.from()}
-		}
-		err = table(o.out, []string{"name", "version", "handler", "size", "path", "pulled from"}, rows, tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignRight)
+		err = o.show(all)
+	}
+	if len(all) == 0 && len(broken) == 0 {
+		o.tellEmpty()
 	}
 	return errors.Join(append([]error{err, ctx.Err()}, broken...)...)
+}
+
+// show writes a row for each model, and where they were pulled from when any was.
+func (o *modelsListOptions) show(all []listed) error {
+	if len(all) == 0 {
+		return nil
+	}
+	header, pulled := []string{"name", "version", "handler", "size", "path"}, slices.ContainsFunc(all, func(m listed) bool { return m.Pulled != nil })
+	if pulled {
+		header = append(header, "pulled from")
+	}
+	rows := make([][]string, len(all))
+	for i, m := range all {
+		rows[i] = []string{m.Name, m.Version, m.Handler, size(m.Size), m.Path, m.from()}[:len(header)]
+	}
+	return o.table(header, rows, tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignRight)
+}
+
+// tellEmpty says where no model was found, and how there can be one.
+func (o *modelsListOptions) tellEmpty() {
+	fmt.Fprintf(o.err, "tsgo: there are no models (looked in %s); 'tsgo models pull' lists some that can be had\n", o.store(o.streams).Looked()) //nolint:errcheck // there is nowhere left to say it
 }
 
 type modelsShowOptions struct {

@@ -28,12 +28,13 @@ func newPredict(s streams, g *globals) *cobra.Command {
 		Long: `Ask a model about files, in this process, or a running server with --server.
 
 MODEL is a name in the model store (resnet-18, or resnet-18/1.0), or the path of an .onnx file, a .mar archive or a
-model's directory; 'tsgo models pull' brings more into the store. FILE may be a directory, or - for the standard input. --text gives a text instead. With one file, --output json prints the model's
-answer as a server would send it; with several, one line a file.`,
+model's directory; 'tsgo models pull' brings more into the store. FILE may be a directory, or - for the standard input.
+--text gives a text instead. With one file, --output json prints the model's answer as a server would send it; with
+several, one line a file.`,
 		Example: `  tsgo predict resnet-18 samples/kitten.jpg
   tsgo predict mnist samples/digits/*.png
   tsgo predict ./my-model.onnx pictures/ --output json`,
-		Args: o.someFile(2),
+		Args: o.someFile(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.about(args)
 			if cmd.Flags().Changed("top-k") {
@@ -103,7 +104,7 @@ func (o *predictOptions) table(body []byte) error {
 	for i, c := range all {
 		rows[i] = []string{c.label, percent(c.score), bar(c.score, 30)}
 	}
-	return table(o.out, []string{"class", "probability", ""}, rows, tw.AlignLeft, tw.AlignRight, tw.AlignLeft)
+	return o.streams.table([]string{"class", "probability", ""}, rows, tw.AlignLeft, tw.AlignRight, tw.AlignLeft)
 }
 
 // many writes one line for each file.

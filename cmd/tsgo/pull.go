@@ -134,7 +134,7 @@ func (o *modelsPullOptions) show() error {
 	if format == outputJSON {
 		return writeJSON(o.out, all)
 	}
-	return table(o.out, []string{"name", "size", "licence", "state", "about"}, rows, tw.AlignLeft, tw.AlignRight)
+	return o.table([]string{"name", "size", "licence", "state", "about"}, rows, tw.AlignLeft, tw.AlignRight)
 }
 
 func (o *modelsPullOptions) run(ctx context.Context) error {

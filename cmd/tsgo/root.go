@@ -40,7 +40,7 @@ With --server the same commands ask a running server.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: %w%s; see '%s --help'", fault.Invalid, err, meant(cmd, err), cmd.CommandPath())
+		return fmt.Errorf("%w: %w%s; see '%s --help'", fault.Invalid, badValue(err), meant(cmd, err), cmd.CommandPath())
 	})
 	root.PersistentFlags().StringVarP(&g.output, "output", "o", "", "table or json (default: table on a terminal, json for a pipe)")
 	root.PersistentFlags().BoolVarP(&g.verbose, "verbose", "v", false, "say what is done, on the standard error stream")
@@ -49,7 +49,8 @@ With --server the same commands ask a running server.`,
 		newServe(s, &g), newPredict(s, &g), newExplain(s, &g), newRegister(s, &g), newModels(s, &g), newMetrics(s, &g), newBench(s, &g),
 		newPing(s, &g), newConfig(s, &g), newVersion(s, &g),
 	)
-	root.SetHelpCommand(newHelp())
+	root.SetHelpCommand(newHelp(s))
+	fitHelp(root, s.helpWidth())
 	listTopics(root)
 	return root
 }
@@ -77,12 +78,34 @@ func group(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%w: unknown command %q%s; see '%s --help'", fault.Invalid, args[0], nearest.Hint(args[0], known), cmd.CommandPath())
 }
 
-// usage turns cobra's complaint about arguments into a fault.
+// badValue says what a flag wants, where it has got something else.
+func badValue(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	want, ok := map[string]string{
+		"int": "a whole number", "float64": "a number", "duration": "a time such as 500ms, 1.5s or 2m", "bool": "true or false",
+	}[bad.GetFlag().Value.Type()]
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("--%s %q, want %s", bad.GetFlag().Name, bad.GetValue(), want)
+}
+
+// usage says how a command is used, where check refuses its arguments.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return fmt.Errorf("%w: %w; usage: %s", fault.Invalid, err, cmd.UseLine())
+		if check(cmd, args) == nil {
+			return nil
 		}
-		return nil
+		given := fmt.Sprintf("%d arguments are given", len(args))
+		switch len(args) {
+		case 0:
+			given = "no argument is given"
+		case 1:
+			given = fmt.Sprintf("one argument is given, %q", args[0])
+		}
+		return fmt.Errorf("%w: %s; usage: %s", fault.Invalid, given, cmd.UseLine())
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/olekukonko/tablewriter/tw"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -237,7 +236,7 @@ func (o *serveOptions) report(r server.Report) {
 		rows = append(rows, []string{what, url, openTo(e, r)})
 	}
 	for _, m := range r.Models {
-		state := fmt.Sprintf("%d workers, loaded in %s", m.Workers, m.Took.Round(time.Millisecond))
+		state := fmt.Sprintf("%s, loaded in %s", workersOf(m.Workers), m.Took.Round(time.Millisecond))
 		if m.Err != nil {
 			state = "not served: " + oneLine(m.Err)
 			if hint := canPull(m.Name, m.Version); hint != "" && errors.Is(m.Err, fault.NoModel) {
@@ -249,7 +248,7 @@ func (o *serveOptions) report(r server.Report) {
 	if o.restored != "" {
 		rows = append(rows, []string{"snapshot", o.restored, "restored; " + startClean})
 	}
-	if err := table(o.out, []string{"", "", ""}, rows, tw.AlignLeft); err == nil {
+	if err := o.table([]string{"", "", ""}, rows); err == nil {
 		_, _ = io.WriteString(o.out, "Model server started.\n") // a reader that has gone is no reason to stop
 	}
 }

@@ -109,7 +109,7 @@ func (o *modelsListOptions) runServed(ctx context.Context) error {
 			size(v.Memory), v.URL,
 		}
 	}
-	return table(o.out, []string{"name", "version", "default", "status", "workers", "batch", "queue", "memory", "url"}, rows,
+	return o.table([]string{"name", "version", "default", "status", "workers", "batch", "queue", "memory", "url"}, rows,
 		tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignLeft, tw.AlignRight, tw.AlignRight, tw.AlignRight, tw.AlignRight)
 }
 

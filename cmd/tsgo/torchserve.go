@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,14 +194,15 @@ func (o *serveOptions) background(ctx context.Context) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
-	if err := o.await(ctx, log, from, ended); err != nil {
+	report, err := o.await(ctx, log, from, ended)
+	if err != nil {
 		if ctx.Err() != nil {
 			_ = terminate(child.Process) // it may have ended by itself
 			<-ended                      //nolint:errcheck // as it was told to
 		}
 		return err
 	}
-	return o.say(fmt.Sprintf("process %d, which 'tsgo serve --stop' ends; its log is %s\n%s", child.Process.Pid, log.Name(), saidStarted))
+	return o.say(fmt.Sprintf("%sprocess %d, which 'tsgo serve --stop' ends; its log is %s\n%s", report, child.Process.Pid, log.Name(), saidStarted))
 }
 
 // logFile opens the file that TorchServe writes its log to.
@@ -218,9 +219,9 @@ func (o *serveOptions) logFile() (*os.File, error) {
 	return file, nil
 }
 
-// await waits until what a process writes behind a place in its log says that it has started, or until it has ended: then it
-// returns why, with the kind of failure that its exit status stands for.
-func (o *serveOptions) await(ctx context.Context, log *os.File, from int64, ended <-chan error) error {
+// await waits until what a process writes behind a place in its log says that it has started, and returns what it reports
+// then. Where the process ends before, it returns why, with the kind of failure that its exit status stands for.
+func (o *serveOptions) await(ctx context.Context, log *os.File, from int64, ended <-chan error) (report string, err error) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
@@ -228,24 +229,38 @@ func (o *serveOptions) await(ctx context.Context, log *os.File, from int64, ende
 		over := false
 		select {
 		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // the caller's own
+			return "", ctx.Err() //nolint:wrapcheck // the caller's own
 		case wait = <-ended:
 			over = true
 		case <-look.C:
 		}
 		text, err := io.ReadAll(io.NewSectionReader(log, from, 1<<20))
 		if err != nil {
-			return fmt.Errorf("log file %s: %w: %w", log.Name(), fault.Unavailable, err)
+			return "", fmt.Errorf("log file %s: %w: %w", log.Name(), fault.Unavailable, err)
 		}
+		before, _, started := strings.Cut(string(text), "\n"+saidStarted)
 		switch {
 		case over:
 			lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-			return fmt.Errorf("%w: the server did not start: %s; its log is %s", kindOf(wait), strings.TrimPrefix(lines[len(lines)-1], "tsgo: "), log.Name())
-		case bytes.Contains(text, []byte("\n"+saidStarted)):
-			return nil
+			return "", fmt.Errorf("%w: the server did not start: %s; its log is %s", kindOf(wait), strings.TrimPrefix(lines[len(lines)-1], "tsgo: "), log.Name())
+		case started:
+			return reported(before), nil
 		}
 	}
 }
+
+// reported returns the last lines of a text that are a report, and none of the log's.
+func reported(text string) string {
+	lines := strings.Split(text, "\n")
+	first := len(lines)
+	for first > 0 && !logged.MatchString(lines[first-1]) {
+		first--
+	}
+	return strings.Join(append(lines[first:], ""), "\n")
+}
+
+// logged is the beginning of a line of the log, in either of its forms.
+var logged = regexp.MustCompile(`^(?:time=|\{"time":)`)
 
 // kindOf is exitStatus, backwards.
 func kindOf(err error) fault.Kind {

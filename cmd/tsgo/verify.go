@@ -80,7 +80,7 @@ func (o *verifyOptions) run(ctx context.Context) error {
 		for i, c := range report.Checks {
 			rows[i] = []string{c.Name, string(c.Status), c.Detail}
 		}
-		err = table(o.out, []string{"check", "result", "detail"}, rows)
+		err = o.table([]string{"check", "result", "detail"}, rows)
 	}
 	if err == nil && report.Failed > 0 {
 		return fmt.Errorf("%s: %w", path, errVerify)

@@ -61,27 +61,27 @@ const (
 func All() []Entry {
 	return []Entry{
 		zoo("efficientnet-lite4", "efficientnet-lite4-11", Entry{
-			About: "ImageNet's 1000 classes, 80.4 % top-1", Licence: "MIT",
+			About: "ImageNet, 80.4 % top-1", Licence: "MIT",
 			SHA256: "d111689907c06eea7c82e4833ddef758da6453b9d4cf60b7e99ca05c7cbd9c12", Size: 51_946_641,
 			Input: "images:0", Output: "Softmax:0", handler: edgeTPU,
 		}),
 		zoo("mobilenet-v2", "mobilenetv2-12", Entry{
-			About: "ImageNet's 1000 classes, 69.5 % top-1, fast", Licence: "Apache-2.0",
+			About: "ImageNet, 69.5 % top-1, fast", Licence: "Apache-2.0",
 			SHA256: "c0c3f76d93fa3fd6580652a45618618a220fced18babf65774ed169de0432ad5", Size: 13_964_571,
 			Input: "input", Output: "output", handler: imageNet,
 		}),
 		zoo("resnet-18-imagenet", "resnet18-v1-7", Entry{
-			About: "ImageNet's 1000 classes, 69.9 % top-1", Licence: "Apache-2.0",
+			About: "ImageNet, 69.9 % top-1", Licence: "Apache-2.0",
 			SHA256: "4e8f8653e7a2222b3904cc3fe8e304cd8b339ce1d05fd24688162f86fb6df52c", Size: 46_820_737,
 			Input: "data", Output: "resnetv15_dense0_fwd", handler: imageNet,
 		}),
 		zoo("resnet-50", "resnet50-v1-7", Entry{
-			About: "ImageNet's 1000 classes, 74.9 % top-1", Licence: "Apache-2.0",
+			About: "ImageNet, 74.9 % top-1", Licence: "Apache-2.0",
 			SHA256: "af16a04a6ec48ac494065d4439fe9dea590d337b9ca6dc328160ccf04a217b9c", Size: 102_583_340,
 			Input: "data", Output: "resnetv17_dense0_fwd", handler: imageNet,
 		}),
 		zoo("squeezenet-1.1", "squeezenet1.1-7", Entry{
-			About: "ImageNet's 1000 classes, 56.3 % top-1, tiny", Licence: "Apache-2.0",
+			About: "ImageNet, 56.3 % top-1, tiny", Licence: "Apache-2.0",
 			SHA256: "1eeff551a67ae8d565ca33b572fc4b66e3ef357b0eb2863bb9ff47a918cc4088", Size: 4_956_208,
 			Input: "data", Output: "squeezenet0_flatten0_reshape0", handler: imageNet,
 		}),

@@ -44,9 +44,20 @@ func (a *answer) failure() error {
 	case a.code < http.StatusBadRequest: // a redirect that leads nowhere, or what only a cache may say
 		return fmt.Errorf("%w: %s answered %s, which tsgo and TorchServe do not; is it the right address?", fault.Unavailable, a.from, a.status)
 	}
+	if bytes.HasPrefix(a.body, []byte("Client sent an HTTP request to an HTTPS server")) { // so says Go's server, tsgo's among them
+		return fmt.Errorf("%w: %s speaks TLS: ask https:// there", fault.Invalid, a.from)
+	}
 	err := api.ReadError(&http.Response{StatusCode: a.code, Status: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body))})
 	if wait, ok := a.wait(); ok {
 		return fmt.Errorf("%w; it says to try again in %s", err, wait)
+	}
+	switch fault.Of(err) { //nolint:exhaustive // the others say it, or there is none
+	case fault.Unauthorized:
+		return fmt.Errorf("%w; the server's keys are in the key_file.json where it was started: give that of the API which is asked (--token, or TSGO_TOKEN)", err)
+	case fault.NotAllowed:
+		return fmt.Errorf("%w; a server lets models be registered and unregistered where it is started with --enable-model-api", err)
+	case fault.DefaultVersion:
+		return fmt.Errorf("%w; make another one the default first: tsgo models default MODEL/VERSION", err)
 	}
 	return err
 }

@@ -237,7 +237,7 @@ func (c *Client) unreachable(ctx context.Context, u *url.URL, err error) error {
 		return fmt.Errorf("%w: %s refused the connection: %w; where it asks its callers for a certificate, give one that it trusts, with its key (--cert, --key)",
 			fault.Unauthorized, server, alert.Err)
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return fmt.Errorf("%w: no server answers at %s: %w; is tsgo serve running there?", fault.Unavailable, server, err)
+		return fmt.Errorf("%w: no server answers at %s: %w; is tsgo serve running there, or at another address (--server)?", fault.Unavailable, server, err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %s: %w", fault.Timeout, server, err)
 	}

@@ -308,6 +308,15 @@ func TestFailures(t *testing.T) {
 			fault.Unavailable, "503",
 		},
 		{
+			"a wrong key", refusal(401, "InvalidKeyException", "no").answer, fault.Unauthorized, "no; the server's keys are in the key_file.json",
+		},
+		{
+			"no registering", refusal(405, "MethodNotAllowedException", "no").answer, fault.NotAllowed, "no; a server lets models be registered",
+		},
+		{
+			"the default version", refusal(403, "InvalidModelVersionException", "no").answer, fault.DefaultVersion, "tsgo models default",
+		},
+		{
 			"not modified", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, fault.Unavailable, "304",
 		},
 	}
@@ -465,6 +474,10 @@ func TestTLS(t *testing.T) {
 	_, err = connect(t, s.URL, client.Options{}).Predict(t.Context(), model.Ref{Name: "m"}, req)
 	if !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "--cacert") {
 		t.Errorf("an unknown authority: %v, want %v with a way out", err, fault.Unavailable)
+	}
+	_, err = connect(t, strings.Replace(s.URL, "https:", "http:", 1), client.Options{}).Predict(t.Context(), model.Ref{Name: "m"}, req)
+	if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "speaks TLS: ask https://") {
+		t.Errorf("without TLS: %v, want %v with a way out", err, fault.Invalid)
 	}
 }
 

@@ -22,6 +22,13 @@ type said struct {
 	body string
 }
 
+// answer answers any request.
+func (s said) answer(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(s.code)
+	_, _ = fmt.Fprint(w, s.body)
+}
+
 // script is a server's answers by request line; what is not in it is no route.
 type script map[string]said
 
@@ -33,9 +40,7 @@ func play(t *testing.T, s script) *client.Client {
 		if !ok {
 			return fmt.Errorf("%w: %s %s", fault.NotFound, r.Method, r.RequestURI)
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(answer.code)
-		_, _ = fmt.Fprint(w, answer.body)
+		answer.answer(w, r)
 		return nil
 	})
 	return connect(t, server.URL, client.Options{})

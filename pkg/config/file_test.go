@@ -117,6 +117,7 @@ func effects() map[string]effect {
 		"blacklist_env_vars":                          {value: ".*USERNAME.*", why: "no Python process"},
 		"metrics_config":                              {value: "metrics.yaml", why: "tsgo's own"},
 		"metrics_mode":                                {value: "prometheus", why: "metrics page"},
+		"metrics_format":                              {value: "prometheus", why: "text format", fixed: true},
 		"model_metrics_auto_detect":                   {value: "true", why: "no metrics of its own"},
 		"system_metrics_cmd":                          {value: "cmd", why: "without a command", fixed: true},
 		"metric_time_interval":                        {value: "10", why: "metrics page", fixed: true},
@@ -136,6 +137,7 @@ func effects() map[string]effect {
 		"cpp_log_config":                              {value: "log.yaml", why: "no C++ workers"},
 		"model_server_home":                           {value: "/home", why: "one file"},
 		"python":                                      {value: "python3", why: "no Python", fixed: true},
+		"NUM_WORKERS":                                 {value: "1", why: "default_workers_per_model", fixed: true},
 		"vmargs":                                      {value: "-Xmx4g", why: "GOMAXPROCS", fixed: true},
 		"plugins_path":                                {value: "/plugins", why: "no Java plug-ins", fixed: true},
 	}

@@ -122,6 +122,7 @@ func python() []Setting {
 		nothing("cpu_launcher_args", cpus),
 		flagged(nothing("cpp_log_config", "there are no C++ workers"), "cpp-log-config"),
 		only(nothing("python", "there is no Python")),
+		only(nothing("NUM_WORKERS", "it is in TorchServe's examples and does nothing there either; see default_workers_per_model")),
 	}
 }
 
@@ -150,6 +151,7 @@ func observing() []Setting {
 	return []Setting{
 		nothing("metrics_config", "the metrics are tsgo's own, all that TorchServe has among them"),
 		nothing("metrics_mode", page),
+		only(nothing("metrics_format", "the metrics are in Prometheus's text format, or in OpenMetrics for who asks for it")),
 		nothing("model_metrics_auto_detect", "a handler makes no metrics of its own"),
 		only(nothing("system_metrics_cmd", "the host's load is read without a command")),
 		only(nothing("metric_time_interval", page)),

@@ -81,8 +81,16 @@ func (t *task) converge(attributions []float64, more string) {
 	}
 	t.told.Convergence = c
 	if c.Relative > tolerated {
-		t.warn("the attributions miss the difference of the scores, %.3g, by %.2g %%: ask for more %s", difference, 100*c.Relative, more)
+		t.warn("the attributions miss the difference of the scores, %.3g, by %s %%: ask for more %s", difference, percent(c.Relative), more)
 	}
+}
+
+// percent writes a share of 1 in two digits, or as many as stand before the point.
+func percent(share float32) string {
+	if share < 0.1 {
+		return fmt.Sprintf("%.1f", 100*share)
+	}
+	return fmt.Sprintf("%.0f", 100*share)
 }
 
 // tolerated is how far from complete attributions may be, relatively, without a warning.

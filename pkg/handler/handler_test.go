@@ -116,6 +116,7 @@ func TestReadInput(t *testing.T) {
 		{"empty", []model.Input{{Name: "body"}}, "", false, "the input is empty"},
 		{"text that is not base64", []model.Input{{Name: "body", ContentType: "text/plain", Data: []byte("?")}}, "", false, "read as base64"},
 		{"another object", []model.Input{{Name: "body", ContentType: "application/json", Data: []byte(`{"a":1}`)}}, "", false, `{"b64": "..."}`},
+		{"half an object", []model.Input{{Name: "body", ContentType: "application/json", Data: []byte(`{"b64":"YW`)}}, "", false, "JSON input: byte 10: unexpected end of JSON input"},
 		{"wrong tensor", []model.Input{{Name: "x", Tensor: &ints}}, "", false, "int64[1 2], the network takes x float32"},
 	}
 	for _, test := range tests {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,7 +80,11 @@ func fromJSON(text []byte, want engine.Value) (Content, error) {
 	var encoded struct {
 		B64 []byte `json:"b64"`
 	}
-	if err := json.Unmarshal(text, &encoded); err != nil || len(encoded.B64) == 0 {
+	err := json.Unmarshal(text, &encoded)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return Content{}, fmt.Errorf("%w: JSON input: byte %d: %w", fault.Invalid, syntax.Offset, syntax)
+	}
+	if err != nil || len(encoded.B64) == 0 {
 		return Content{}, fmt.Errorf(`%w: JSON input: want lists of numbers, or {"b64": "..."} with a file in base64`, fault.Invalid)
 	}
 	return Content{Data: encoded.B64}, nil

@@ -8,8 +8,12 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
+// begun is how many letters of a name tell which one is meant.
+const begun = 3
+
 // To returns the known name nearest to name, letter case aside, or "" when none is near: at most one edit for three
-// letters, one more for every three after that. The first of several equally near ones wins.
+// letters, one more for every three after that, or else one that begins with name. The first of several equally near ones
+// wins.
 func To(name string, known []string) string {
 	best, distance := "", 1+(len(name)+2)/3
 	for _, candidate := range known {
@@ -17,7 +21,15 @@ func To(name string, known []string) string {
 			best, distance = candidate, d
 		}
 	}
-	return best
+	if best != "" || len(name) < begun {
+		return best
+	}
+	for _, candidate := range known {
+		if strings.HasPrefix(strings.ToLower(candidate), strings.ToLower(name)) {
+			return candidate
+		}
+	}
+	return ""
 }
 
 // Hint returns `, did you mean "x"?`, or "" when no known name is near.

@@ -10,7 +10,7 @@ func TestTo(t *testing.T) {
 	t.Parallel()
 	known := []string{"resnet-18", "resnet-50", "mnist", "batchSize"}
 	for name, want := range map[string]string{
-		"resnet18": "resnet-18", "resnet": "", "mnits": "mnist", "MNIST": "mnist", "batchsize": "batchSize", "batch_size": "batchSize",
+		"resnet18": "resnet-18", "resnet": "resnet-18", "net": "", "mnits": "mnist", "MNIST": "mnist", "batchsize": "batchSize", "batch_size": "batchSize",
 		"x": "", "": "", "efficientnet": "", "resnet-15": "resnet-18",
 	} {
 		if got := nearest.To(name, known); got != want {

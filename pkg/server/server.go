@@ -226,7 +226,11 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.log.Info("stopping")
 	s.models.StopLoading() // who waits for a model to load would keep the ports from closing
 	err := s.unwind(ctx)
-	s.log.Info("stopped", "err", err)
+	if err != nil {
+		s.log.Warn("stopped, but not all ended", "err", err)
+		return err
+	}
+	s.log.Info("stopped")
 	return err
 }
 
