@@ -79,7 +79,8 @@ func TestPlan(t *testing.T) {
 			if got.Why != test.why {
 				t.Errorf("why: %q, want %q", got.Why, test.why)
 			}
-			if got.Row < float64(test.run.Milliseconds()) || test.run > 0 && (got.Batch != 8 || got.BatchRow < float64(test.run.Milliseconds())/8) {
+			soon := got.Row*8 <= 50 // else, on a machine that is busy, no batch is measured
+			if got.Row < float64(test.run.Milliseconds()) || test.run > 0 && soon && (got.Batch != 8 || got.BatchRow < float64(test.run.Milliseconds())/8) {
 				t.Errorf("cost: %+v", got)
 			}
 			got.Row, got.Batch, got.BatchRow, got.Why = 0, 0, 0, ""
