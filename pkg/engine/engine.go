@@ -15,8 +15,8 @@ import (
 // Session is a network made ready to run. It is safe for concurrent use.
 type Session interface {
 	// Run computes the wanted outputs, all of them when none is named. The inputs are pinned while it runs and never
-	// kept; the outputs are the caller's, and share no memory with them. It returns [fault.Invalid] for inputs or names that do not fit the signature,
-	// and the context's error, promptly, when ctx ends.
+	// kept; the outputs are the caller's, and share no memory with them. It returns [fault.Invalid] for inputs or names
+	// that do not fit the signature, and the context's error, promptly, when ctx ends.
 	Run(ctx context.Context, in tensor.Named, want ...string) (tensor.Named, error)
 	// Signature returns the network's inputs and outputs. The caller must not change it.
 	Signature() Signature

@@ -88,6 +88,14 @@ func load(t *testing.T, sig engine.Signature, compute enginetest.Func) *pipeline
 
 func loadLogging(t *testing.T, sig engine.Signature, compute enginetest.Func, log *slog.Logger) *pipeline.Pipeline {
 	t.Helper()
+	return loadWith(t, pipeline.Options{
+		Open:     enginetest.Opener(sig, compute),
+		Handlers: map[string]handler.Factory{"custom": newCustom}, Log: log,
+	})
+}
+
+func loadWith(t *testing.T, opts pipeline.Options) *pipeline.Pipeline {
+	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "net.onnx"), "not read by the fake engine")
 	write(t, filepath.Join(dir, "model-config.yaml"), "model:\n  name: sums\n  version: '2.0'\n  serializedFile: net.onnx\n  handler: custom\nbatchSize: 4\n")
@@ -95,10 +103,7 @@ func loadLogging(t *testing.T, sig engine.Signature, compute enginetest.Func, lo
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := pipeline.Load(t.Context(), m, pipeline.Options{
-		Open:     enginetest.Opener(sig, compute),
-		Handlers: map[string]handler.Factory{"custom": newCustom}, Log: log,
-	})
+	p, err := pipeline.Load(t.Context(), m, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +113,72 @@ func loadLogging(t *testing.T, sig engine.Signature, compute enginetest.Func, lo
 		}
 	})
 	return p
+}
+
+// recycling is a handler that spoils inputs as soon as it gets them back.
+type recycling struct {
+	custom
+
+	back *atomic.Int32
+}
+
+func (r recycling) Recycle(_ *model.Request, in tensor.Named) {
+	r.back.Add(1)
+	data, _ := tensor.Data[float32](in["x"])
+	for i := range data {
+		data[i] = -1e6
+	}
+}
+
+// A handler gets back the inputs of predictions alone, each once, and no sooner than nobody needs them: also where a run of
+// several fails, and they run again one by one.
+func TestRecycle(t *testing.T) {
+	t.Parallel()
+	const requests = 7
+	for name, compute := range map[string]enginetest.Func{
+		"together": sums,
+		"one by one": func(in tensor.Named) (tensor.Named, error) {
+			if in["x"].Shape()[0] == 3 {
+				return nil, fault.Invalid
+			}
+			return sums(in)
+		},
+		"without their rows": func(in tensor.Named) (tensor.Named, error) {
+			out, err := sums(in)
+			if err == nil && in["x"].Shape()[0] == 3 {
+				return out.Rows(0, 1)
+			}
+			return out, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var back atomic.Int32
+			p := loadWith(t, pipeline.Options{
+				Open: enginetest.Opener(signature(-1), compute),
+				Handlers: map[string]handler.Factory{"custom": func(env handler.Env) (handler.Handler, error) {
+					return recycling{custom{handler.Base{Env: env}}, &back}, nil
+				}},
+			})
+			for first := range requests { // in the memory of the batch before
+				reqs := []*model.Request{
+					request(first, model.ModePredict), request(first+1, model.ModeExplain),
+					request(first+2, model.ModePredict), request(first+3, model.ModePredict),
+				}
+				for i, r := range p.Batch(t.Context(), reqs) {
+					if r.Err != nil {
+						t.Fatal(r.Err)
+					}
+					if err := check(first+i, reqs[i].Mode, r.Response); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			if got := back.Load(); got != 3*requests {
+				t.Errorf("the handler got %d inputs back, want %d", got, 3*requests)
+			}
+		})
+	}
 }
 
 func write(t *testing.T, path, text string) {
