@@ -24,9 +24,9 @@ import (
 	"time"
 )
 
-// Limits of time: of the walk as a whole, which takes some ten seconds, and of the server to end after a failure.
+// Limits of time: of the walk as a whole, which takes some five seconds on a machine that has nothing else to do, and of the server to end after a failure.
 const (
-	walkTimeout = 3 * time.Minute
+	walkTimeout = 5 * time.Minute
 	stopTimeout = 30 * time.Second
 )
 
