@@ -112,7 +112,7 @@ func (s secureServer) Serve(l net.Listener) error {
 
 func (s *Server) listen(ctx context.Context, what, address, flag string) (*listener, error) {
 	made := &listener{
-		what: what, configured: address, failed: make(chan error, 1), ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
+		what: what, configured: address, ended: make(chan struct{}), conns: map[net.Conn]http.ConnState{},
 	}
 	address, secure := strings.CutPrefix(address, secureScheme)
 	var err error

@@ -13,13 +13,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/api/rpc/inferencepb"
 	"github.com/tsgo/tsgo/pkg/api/rpc/openinferencepb"
 	"github.com/tsgo/tsgo/pkg/engine"
@@ -91,45 +94,100 @@ func dialTo(t *testing.T, address, text string) net.Conn {
 	return conn
 }
 
+// pipes is a listener of connections within the process.
+type pipes struct {
+	conns chan net.Conn
+	once  sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.conns) })
+	return nil
+}
+
+func (*pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
 // TestHalfABody sends a part of a body and then nothing, to routes that read it and to such that do not: each is answered
 // once the server's patience is at its end, and no connection is kept.
 func TestHalfABody(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	s := start(t, func(o *server.Options) { o.BodyTimeout = 100 * time.Millisecond })
-	addrs := s.Addrs()
-	for _, test := range []struct {
-		address, path, header string
-		code                  int
-		want                  string
+	for name, test := range map[string]struct {
+		of           api.API
+		path, header string
+		code         int
+		want         string
 	}{
-		{addrs.Inference, "/predictions/sums", "", http.StatusRequestTimeout, "did not come in time"},
-		{addrs.Inference, "/predictions/sums", "Content-Type: multipart/form-data; boundary=b\r\n", http.StatusRequestTimeout, "did not come in time"},
-		{addrs.Inference, "/nothing", "", http.StatusNotFound, "not found"},
-		{addrs.Inference, "/ping", "", http.StatusOK, "Healthy"},
-		{addrs.Inference, "/nothing", "Expect: 100-continue\r\n", http.StatusNotFound, "not found"},
-		{addrs.Management, "/models", "Content-Type: application/json\r\n", http.StatusRequestTimeout, "did not come in time"},
-		{addrs.Management, "/models", "", http.StatusBadRequest, "url is required"},
-		{addrs.Metrics, "/metrics", "", http.StatusOK, "Requests2XX"},
+		"body":         {api.Inference, "/predictions/sums", "", http.StatusRequestTimeout, "did not come in time"},
+		"form":         {api.Inference, "/predictions/sums", "Content-Type: multipart/form-data; boundary=b\r\n", http.StatusRequestTimeout, "did not come in time"},
+		"no route":     {api.Inference, "/nothing", "", http.StatusNotFound, "not found"},
+		"not read":     {api.Inference, "/ping", "", http.StatusOK, "Healthy"},
+		"not asked":    {api.Inference, "/nothing", "Expect: 100-continue\r\n", http.StatusNotFound, "not found"},
+		"registration": {api.Management, "/models", "Content-Type: application/json\r\n", http.StatusRequestTimeout, "did not come in time"},
+		"no parameter": {api.Management, "/models", "", http.StatusBadRequest, "url is required"},
+		"metrics":      {api.Metrics, "/metrics", "", http.StatusOK, "Requests2XX"},
 	} {
-		conn := dialTo(t, test.address, "POST "+test.path+" HTTP/1.1\r\nHost: x\r\n"+test.header+"Content-Length: 100\r\n\r\n[1, 1")
-		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Run(name, func(t *testing.T) {
+			opts := options(t)
+			synctest.Test(t, func(t *testing.T) {
+				s, err := server.New(t.Context(), opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer stop(t, s)
+				conns := &pipes{conns: make(chan net.Conn)}
+				var served sync.WaitGroup
+				served.Go(func() { _ = s.Serve(test.of, conns) })
+				defer served.Wait()
+				defer conns.Close() //nolint:errcheck // it has nothing to fail with
+				conn, there := net.Pipe()
+				defer conn.Close() //nolint:errcheck // the test is over
+				conns.conns <- there
+				start := time.Now()
+				if _, err := io.WriteString(conn, "POST "+test.path+" HTTP/1.1\r\nHost: x\r\n"+test.header+"Content-Length: 100\r\n\r\n[1, 1"); err != nil {
+					t.Fatal(err)
+				}
+				r, err := receive(conn)
+				if err != nil {
+					t.Fatalf("the server does not answer: %v", err)
+				}
+				if r.code != test.code || !bytes.Contains(r.body, []byte(test.want)) {
+					t.Errorf("%d %.200s, want %d and %q", r.code, r.body, test.code, test.want)
+				}
+				if took := time.Since(start); took > 30*time.Second {
+					t.Errorf("it was answered after %v", took)
+				}
+				if _, err := io.Copy(io.Discard, conn); err != nil || time.Since(start) > time.Minute {
+					t.Errorf("the connection is kept for %v: %v", time.Since(start), err)
+				}
+			})
+		})
+	}
+}
+
+// TestPortBreaks breaks a port, however early: whoever runs the server is told.
+func TestPortBreaks(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	for range 10 {
+		opts := options(t)
+		opts.Models = nil
+		s, err := server.New(t.Context(), opts)
+		if err != nil {
 			t.Fatal(err)
 		}
-		predictable(t, s)
-		r, err := receive(conn)
-		if err != nil {
-			t.Errorf("%s: the server does not answer: %v", test.path, err)
-			continue
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := s.Broken(ctx); fault.Of(err) != fault.Unavailable || !strings.Contains(err.Error(), "inference API on 127.0.0.1:") {
+			t.Errorf("%v", err)
 		}
-		if r.code != test.code || !bytes.Contains(r.body, []byte(test.want)) {
-			t.Errorf("%s: %d %.200s, want %d and %q", test.path, r.code, r.body, test.code, test.want)
-		}
-		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s: the connection is kept", test.path)
-		}
+		cancel()
+		stop(t, s)
 	}
-	predictable(t, s)
-	stop(t, s)
 }
 
 // TestAnswerThatNobodyReads asks for a large answer and reads none of it: the server gives up, and stops without waiting

@@ -286,8 +286,8 @@ type listener struct {
 	configured string // its address as the options have it
 	net        net.Listener
 	server     answerer
-	failed     chan error    // of capacity 1: why it ended, but for http.ErrServerClosed
 	ended      chan struct{} // closed when it serves no longer
+	broken     error         // why it ended, once it has; nil: it was stopped
 	tls        *tls.Config   // nil: it speaks no TLS
 	serves     bool
 
@@ -308,7 +308,7 @@ func (l *listener) start() {
 	go func() {
 		defer close(l.ended)
 		if err := l.server.Serve(l.net); !errors.Is(err, http.ErrServerClosed) {
-			l.failed <- fmt.Errorf("%s API on %s: %w: %w", l.what, l.net.Addr(), fault.Unavailable, err)
+			l.broken = fmt.Errorf("%s API on %s: %w: %w", l.what, l.net.Addr(), fault.Unavailable, err)
 		}
 	}()
 }
@@ -388,13 +388,13 @@ func (s *Server) failed() <-chan error {
 	first := make(chan error, 1)
 	for _, l := range s.listeners {
 		go func() {
+			<-l.ended
+			if l.broken == nil {
+				return
+			}
 			select {
-			case err := <-l.failed:
-				select {
-				case first <- err:
-				default:
-				}
-			case <-l.ended:
+			case first <- l.broken:
+			default:
 			}
 		}()
 	}

@@ -299,7 +299,7 @@ func TestRegisterBodies(t *testing.T) {
 	}{
 		{"long", filler(1 << 19), http.StatusNotFound, "Model not found at"},
 		{"too long", filler(1 << 20), http.StatusRequestEntityTooLarge, "at most 1048576 bytes"},
-		{"cut off", cutOff{io.ErrUnexpectedEOF}, http.StatusBadRequest, "unexpected EOF"},
+		{"cut off", cutOff{io.ErrUnexpectedEOF}, http.StatusBadRequest, "the body ended early"},
 		{"late", cutOff{os.ErrDeadlineExceeded}, http.StatusRequestTimeout, "in time"},
 		{"over the server's limit", cutOff{&http.MaxBytesError{Limit: 7}}, http.StatusRequestEntityTooLarge, "7 bytes"},
 	} {

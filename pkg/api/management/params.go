@@ -10,8 +10,6 @@ import (
 	"math"
 	"mime"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,13 +27,15 @@ type params struct {
 
 // readQuery returns the parameters of a query. Of several values the first one counts.
 func readQuery(r *http.Request) (Params, error) {
-	p := Params{}
-	values, err := url.ParseQuery(strings.ReplaceAll(r.URL.RawQuery, ";", "&"))
+	fields, err := api.Query(r)
 	if err != nil {
-		return nil, fmt.Errorf("%w: query: %w", fault.Invalid, err)
+		return nil, err
 	}
-	for name := range values {
-		p[name] = values.Get(name)
+	p := Params{}
+	for _, f := range fields {
+		if _, given := p[f.Name]; !given {
+			p[f.Name] = f.Value
+		}
 	}
 	return p, nil
 }
@@ -58,14 +58,9 @@ const maxJSON = 1 << 20
 
 func readBody(r *http.Request) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r.Body, maxJSON+1))
-	var limit *http.MaxBytesError
 	switch {
-	case errors.As(err, &limit):
-		return nil, fmt.Errorf("%w: the body has more than the %d bytes that are taken", fault.TooLarge, limit.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, fmt.Errorf("%w: the body did not come in time", fault.Timeout)
 	case err != nil:
-		return nil, fmt.Errorf("%w: read the body: %w", fault.Invalid, err)
+		return nil, api.BodyError(err)
 	case len(text) > maxJSON:
 		return nil, fmt.Errorf("%w: parameters in JSON have at most %d bytes", fault.TooLarge, maxJSON)
 	}
