@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -209,6 +210,7 @@ func (o *askOptions) read(ctx context.Context, file string) ([]byte, error) {
 
 func (o *askOptions) readAll(file string) ([]byte, error) {
 	source := o.in
+	var data bytes.Buffer
 	if file != stdin {
 		f, err := os.Open(file)
 		if err != nil {
@@ -216,15 +218,18 @@ func (o *askOptions) readAll(file string) ([]byte, error) {
 		}
 		defer f.Close() //nolint:errcheck // it is only read
 		source = f
+		if info, err := f.Stat(); err == nil && info.Size() <= maxInput { // 0 for what is not known
+			data.Grow(int(info.Size()) + bytes.MinRead)
+		}
 	}
-	data, err := io.ReadAll(io.LimitReader(source, maxInput+1))
+	_, err := data.ReadFrom(io.LimitReader(source, maxInput+1))
 	switch {
 	case err != nil:
 		return nil, fileError(err)
-	case len(data) > maxInput:
+	case data.Len() > maxInput:
 		return nil, fmt.Errorf("%w: %s has more than %s", fault.TooLarge, file, size(maxInput))
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // fileError gives a failure of the file system its kind.
@@ -315,8 +320,10 @@ func (o *askOptions) askMany(ctx context.Context, p *asked, show func(outcome) e
 	group.Go(func() {
 		defer close(work)
 		defer close(order)
-		for files := range slices.Chunk(o.files, chunkSize(len(o.files), p.workers, p.size)) {
-			c := chunk{files, make(chan []outcome, 1)}
+		for left := o.files; len(left) > 0; {
+			size := chunkSize(len(left), p.workers, p.size)
+			c := chunk{left[:size], make(chan []outcome, 1)}
+			left = left[size:]
 			select {
 			case order <- c:
 			case <-ctx.Done():
@@ -392,9 +399,10 @@ func (f *failures) err() error {
 // defaultBatch is how many files run as one batch where the manifest says nothing: beyond it, a CPU gains nothing.
 const defaultBatch = 8
 
-// chunkSize returns how many files run as one batch: no more than leave work for every worker.
-func chunkSize(files, workers, batch int) int {
-	return max(1, min(batch, files/workers))
+// chunkSize returns how many of the files that are left run as the next batch: no more than leave work for every worker, so
+// that the last batches are small and the workers are done at about the same time.
+func chunkSize(left, workers, batch int) int {
+	return max(1, min(batch, left/workers))
 }
 
 func (o *askOptions) askChunk(ctx context.Context, p *asked, files []string) []outcome {

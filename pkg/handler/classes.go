@@ -31,13 +31,29 @@ func TopK(req *model.Request, byDefault, classes int) (int, error) {
 // Top returns the indices of the k greatest values, greatest first, equal ones in their order. A value that is not a
 // number goes last.
 func Top(values []float64, k int) []int {
-	order := make([]int, len(values))
-	for i := range order {
-		order[i] = i
+	before := func(a, b int) int { return cmp.Or(cmp.Compare(values[b], values[a]), cmp.Compare(a, b)) }
+	if k > few {
+		order := make([]int, len(values))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, before)
+		return order[:k]
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[b], values[a]) })
-	return order[:k]
+	top := make([]int, 0, k+1)
+	for i := range values {
+		if len(top) == k && (k == 0 || before(top[k-1], i) < 0) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, i, before)
+		top = slices.Insert(top, at, i)
+		top = top[:min(len(top), k)]
+	}
+	return top
 }
+
+// few is how many values at most are picked one by one. Sorting a thousand takes longer than all that comes after a network.
+const few = 64
 
 // Distinct returns the labels with the index behind each that occurred before, as in "crane (517)": as keys of one object
 // they would hide each other.

@@ -3,6 +3,8 @@ package handler_test
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +45,47 @@ func TestTop(t *testing.T) {
 	}
 	if got := handler.Top(values, 0); len(got) != 0 {
 		t.Errorf("the best none are %v", got)
+	}
+}
+
+// TestTopOfMany checks that the best are the same ones in the same order, however many are asked for.
+func TestTopOfMany(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	values := make([]float64, 1000)
+	for i := range values {
+		values[i] = float64(random.IntN(100)) // many are equal
+		if i%7 == 0 {
+			values[i] = math.NaN()
+		}
+	}
+	want := make([]int, len(values))
+	for i := range want {
+		want[i] = i
+	}
+	rank := func(i int) int {
+		if math.IsNaN(values[i]) {
+			return -1
+		}
+		return int(values[i])
+	}
+	slices.SortStableFunc(want, func(a, b int) int { return rank(b) - rank(a) })
+	for _, k := range []int{1, 2, 5, 64, 65, 1000} {
+		if diff := cmp.Diff(want[:k], handler.Top(values, k)); diff != "" {
+			t.Errorf("the best %d (-want +got):\n%s", k, diff)
+		}
+	}
+}
+
+func BenchmarkTop(b *testing.B) {
+	random := rand.New(rand.NewPCG(1, 2))
+	values := make([]float64, 1000)
+	for i := range values {
+		values[i] = random.Float64()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		handler.Top(values, 5)
 	}
 }
 
