@@ -130,7 +130,7 @@ func CheckHandler(name string, handlers map[string]handler.Factory) error {
 		return fmt.Errorf("%w: handler %q is Python, which does not run here: take a built-in handler (%s), or write it in Go; see 'tsgo help archives'",
 			fault.Unsupported, name, strings.Join(known, ", "))
 	}
-	return fmt.Errorf("%w: there is no handler %q%s (there are %s)", fault.Unsupported, name, nearest.Hint(name, known), strings.Join(known, ", "))
+	return fmt.Errorf("%w: there is no handler %q%s (there are %s); one of your own is part of a program of your own, see 'tsgo help handlers'", fault.Unsupported, name, nearest.Hint(name, known), strings.Join(known, ", "))
 }
 
 // checkHandler is CheckHandler for a model, whose handler may be Python by another name than its file's.
