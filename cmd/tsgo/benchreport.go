@@ -207,6 +207,8 @@ func (o *benchOptions) reportSweep(best *bench.Trial, trials []bench.Trial, form
 		switch {
 		case best != nil && t.Result == best.Result:
 			note = "best"
+		case t.Result.Answered == 0:
+			note = "no answer in time"
 		case !t.Within:
 			note = "over the limit"
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -56,6 +57,8 @@ func (a *answer) failure() error {
 		return fmt.Errorf("%w; the server's keys are in the key_file.json where it was started: give that of the API which is asked (--token, or TSGO_TOKEN)", err)
 	case fault.NotAllowed:
 		return fmt.Errorf("%w; a server lets models be registered and unregistered where it is started with --enable-model-api", err)
+	case fault.Download:
+		return fmt.Errorf("%w; the server's log says why", err)
 	case fault.DefaultVersion:
 		return fmt.Errorf("%w; make another one the default first: tsgo models default MODEL/VERSION", err)
 	}
@@ -93,10 +96,16 @@ func (c *Client) ask(ctx context.Context, this call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.failure(); err != nil {
-		return nil, err
+	err = a.failure()
+	switch registering := this.to == management && this.method == http.MethodPost; {
+	case err == nil:
+		return a, nil
+	case errors.Is(err, fault.NoModel) && registering:
+		return nil, fmt.Errorf("%w; it has to lie in the server's model store, or at a URL that its allowed_urls name", err)
+	case errors.Is(err, fault.NoModel):
+		return nil, fmt.Errorf("%w; 'tsgo models list --server %s' lists what is served", err, a.from)
 	}
-	return a, nil
+	return nil, err
 }
 
 // raw sends a call to its API and returns the answer, whatever it is.

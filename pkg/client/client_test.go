@@ -317,6 +317,12 @@ func TestFailures(t *testing.T) {
 			"the default version", refusal(403, "InvalidModelVersionException", "no").answer, fault.DefaultVersion, "tsgo models default",
 		},
 		{
+			"a download", refusal(400, "DownloadArchiveException", "no").answer, fault.Download, "no; the server's log says why",
+		},
+		{
+			"no such model", refusal(404, "ModelNotFoundException", "no").answer, fault.NoModel, "no; 'tsgo models list --server http://",
+		},
+		{
 			"not modified", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, fault.Unavailable, "304",
 		},
 	}
