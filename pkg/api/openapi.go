@@ -3,13 +3,9 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
-
-	"github.com/tsgo/tsgo/pkg/fault"
 )
 
 // Addresses are where a server's APIs are, as URLs; empty where unknown.
@@ -216,31 +212,4 @@ func PathParameter(name, description string) Parameter {
 // QueryParameter returns a parameter that may stand in the query.
 func QueryParameter(name, description string, schema Schema) Parameter {
 	return Parameter{Name: name, In: "query", Description: description, Schema: schema}
-}
-
-// ReadAddresses reads the addresses of a document that a server gave: the client's end of [NewDocument]. Those that the
-// document does not tell are empty. It returns [fault.Unavailable] for what is no document.
-func ReadAddresses(document io.Reader) (Addresses, error) {
-	var read struct {
-		OpenAPI string
-		Servers []Server
-	}
-	if err := json.NewDecoder(document).Decode(&read); err != nil {
-		return Addresses{}, fmt.Errorf("%w: the server's description of its API: %w", fault.Unavailable, err)
-	}
-	if read.OpenAPI == "" {
-		return Addresses{}, fmt.Errorf("%w: what the server gave as the description of its API is none", fault.Unavailable)
-	}
-	var found Addresses
-	for _, s := range read.Servers {
-		switch s.Description {
-		case Inference:
-			found.Inference = s.URL
-		case Management:
-			found.Management = s.URL
-		case Metrics:
-			found.Metrics = s.URL
-		}
-	}
-	return found, nil
 }

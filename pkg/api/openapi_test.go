@@ -2,16 +2,12 @@ package api_test
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/tsgo/tsgo/pkg/api"
-	"github.com/tsgo/tsgo/pkg/fault"
 )
 
 func TestDocument(t *testing.T) {
@@ -43,22 +39,5 @@ func TestDocument(t *testing.T) {
 			t.Fatalf("%s is missing after byte %d of %s", part, at, text)
 		}
 		at += 1 + i
-	}
-	back, err := api.ReadAddresses(w.Body)
-	if diff := cmp.Diff(addresses, back); err != nil || diff != "" {
-		t.Errorf("%v, addresses (-want +got):\n%s", err, diff)
-	}
-}
-
-func TestReadAddresses(t *testing.T) {
-	t.Parallel()
-	got, err := api.ReadAddresses(strings.NewReader(`{"openapi": "3.0.1", "servers": [{"url": "u"}, {"url": "m", "description": "management"}]}`))
-	if diff := cmp.Diff(api.Addresses{Management: "m"}, got); err != nil || diff != "" {
-		t.Errorf("%v, addresses (-want +got):\n%s", err, diff)
-	}
-	for _, text := range []string{"", "{}", "<html>", "[]", `{"openapi": 3}`} {
-		if got, err := api.ReadAddresses(strings.NewReader(text)); !errors.Is(err, fault.Unavailable) {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
 	}
 }

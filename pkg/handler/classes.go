@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/model"
@@ -83,5 +84,5 @@ func OneOf(setting, value string, known ...string) error {
 	if value == "" || slices.Contains(known, value) {
 		return nil
 	}
-	return fmt.Errorf("%w: handler setting %s is %q%s (known: %v)", fault.BadModel, setting, value, nearest.Hint(value, known), known)
+	return fmt.Errorf("%w: handler setting %s is %q%s (known: %s)", fault.BadModel, setting, value, nearest.Hint(value, known), strings.Join(known, ", "))
 }

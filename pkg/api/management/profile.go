@@ -4,13 +4,16 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof" //nolint:gosec // its own routes are on a mux that nobody serves
+	"slices"
+	"strings"
 
 	"github.com/tsgo/tsgo/pkg/api"
 	"github.com/tsgo/tsgo/pkg/fault"
 )
 
 // profile answers with a profile of the process, as net/http/pprof has them, to callers on this machine alone: what a
-// profile shows, and what making it costs, is nobody else's. Who comes through a proxy is not on this machine.
+// profile shows, and what making it costs, is nobody else's. Who comes through a proxy that says so is not on this machine;
+// one on this machine that does not say so passes for a caller here.
 func profile(w http.ResponseWriter, r *http.Request, name string) error {
 	if !local(r) {
 		return api.Words(fault.NotFound, "Profiles are for callers on the server's own machine.")
@@ -34,8 +37,8 @@ func profile(w http.ResponseWriter, r *http.Request, name string) error {
 
 // local tells whether a request came from this machine: over loopback or a Unix socket, and not through a proxy.
 func local(r *http.Request) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip"} {
-		if len(r.Header[name]) > 0 {
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Forwarded-") || slices.Contains([]string{"Forwarded", "Via", "X-Real-Ip"}, name) {
 			return false
 		}
 	}

@@ -27,6 +27,8 @@ func TestProfile(t *testing.T) {
 		{"below one", "/debug/pprof/heap/1", "127.0.0.1:5", "", on, 404, "Requested resource is not found"},
 		{"from another machine", "/debug/pprof/heap", "192.0.2.1:5", "", on, 404, "on the server's own machine"},
 		{"through a proxy", "/debug/pprof/heap", "127.0.0.1:5", "X-Forwarded-For", on, 404, "on the server's own machine"},
+		{"through one that says little", "/debug/pprof/heap", "127.0.0.1:5", "X-Forwarded-Proto", on, 404, "on the server's own machine"},
+		{"through one by the book", "/debug/pprof/heap", "127.0.0.1:5", "Via", on, 404, "on the server's own machine"},
 		{"not wanted", "/debug/pprof/heap", "127.0.0.1:5", "", off, 404, "Requested resource is not found"},
 	}
 	for _, test := range tests {

@@ -22,6 +22,10 @@ const (
 	paramMaxDetections = "max_detections"
 )
 
+// mostDetections is how many detections are answered whatever a request asks for, where the settings do not say more: each
+// candidate is compared with each that is answered.
+const mostDetections = 1000
+
 // Params are the names of the parameters that a request may carry.
 func Params() []string { return []string{paramThreshold, paramIoU, paramMaxDetections} }
 
@@ -53,7 +57,7 @@ func (d detector) limits(req *model.Request) (limits, error) {
 		if err != nil || most < 1 {
 			return l, fmt.Errorf("%w: parameter %s is %q, want a number from 1", fault.Invalid, paramMaxDetections, raw)
 		}
-		l.most = most
+		l.most = min(most, max(mostDetections, d.settings.MaxDetections))
 	}
 	return l, nil
 }

@@ -6,15 +6,12 @@ package detect
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/tsgo/tsgo/pkg/engine"
 	"github.com/tsgo/tsgo/pkg/fault"
 	"github.com/tsgo/tsgo/pkg/handler"
 	"github.com/tsgo/tsgo/pkg/handler/picture"
 	"github.com/tsgo/tsgo/pkg/model"
-	"github.com/tsgo/tsgo/pkg/nearest"
 	"github.com/tsgo/tsgo/pkg/tensor"
 	"github.com/tsgo/tsgo/pkg/vision"
 )
@@ -125,9 +122,8 @@ func (s *settings) check() error {
 		{"boxUnit", s.BoxUnit, []string{pixels, fraction}},
 		{"activation", s.Activation, []string{none, softmax, sigmoid}},
 	} {
-		if choice.value != "" && !slices.Contains(choice.known, choice.value) {
-			return fmt.Errorf("%w: handler setting %s is %q%s (known: %s)", fault.BadModel,
-				choice.setting, choice.value, nearest.Hint(choice.value, choice.known), strings.Join(choice.known, ", "))
+		if err := handler.OneOf(choice.setting, choice.value, choice.known...); err != nil {
+			return err
 		}
 	}
 	for setting, value := range map[string]*float32{"threshold": s.Threshold, "iou": s.IoU} {

@@ -314,6 +314,28 @@ func TestParameters(t *testing.T) {
 	}
 }
 
+// TestMostDetections asks for more detections than anybody gets: each candidate is compared with all of them.
+func TestMostDetections(t *testing.T) {
+	t.Parallel()
+	const n = 1200
+	out := tensor.Named{"boxes": made(t, []int64{n, 4}, make([]float32, 4*n)...), "scores": made(t, []int64{n}, make([]float32, n)...)}
+	out["labels"], _ = tensor.New([]int64{n}, make([]int64, n))
+	for set, want := range map[int]int{0: 1000, 1100: 1100, 5: 1000} {
+		config := map[string]any{"nms": true, "maxDetections": set}
+		h, err := build(t, triple(floats("boxes", -1, 4), value("labels", tensor.Int64, -1), floats("scores", -1)), fixed(out), nil, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ask(t, h, picture(t, 16, color.White), map[string]string{"threshold": "0", "iou": "1", "max_detections": "100000"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := got.Tensors["labels"].Len(); found != want {
+			t.Errorf("maxDetections %d: %d detections, want %d", set, found, want)
+		}
+	}
+}
+
 // averages is a detector as torchvision's that finds the whole picture in class 1, with its average as the score; and nothing in a dark one.
 func averages(t *testing.T) handler.Handler {
 	t.Helper()

@@ -61,9 +61,9 @@ func New(env handler.Env) (handler.Handler, error) {
 		return nil, err
 	}
 	for _, err := range []error{
-		oneOf("activation", s.settings.Activation, softmax, sigmoid, none),
-		oneOf("answer", s.settings.Answer, answerPairs, answerMask),
-		oneOf("outputLayout", string(s.settings.OutputLayout), string(vision.NCHW), string(vision.NHWC)),
+		handler.OneOf("activation", s.settings.Activation, softmax, sigmoid, none),
+		handler.OneOf("answer", s.settings.Answer, answerPairs, answerMask),
+		handler.OneOf("outputLayout", string(s.settings.OutputLayout), string(vision.NCHW), string(vision.NHWC)),
 	} {
 		if err != nil {
 			return nil, err
@@ -112,13 +112,6 @@ func single(input engine.Value) bool {
 		channels = input.Shape[3]
 	}
 	return channels.Size == 1
-}
-
-func oneOf(setting, value string, known ...string) error {
-	if value == "" || slices.Contains(known, value) {
-		return nil
-	}
-	return fmt.Errorf("%w: handler setting %s is %q%s (known: %s)", fault.BadModel, setting, value, nearest.Hint(value, known), strings.Join(known, ", "))
 }
 
 // pickOutput returns the output that has the classes of the pixels.

@@ -14,5 +14,5 @@ type Rows struct {
 type Kernel struct {
 	Taps    int
 	Starts  []int   // of each pixel
-	Weights []int64 // Taps a pixel, with 22 fractional bits, in the range of an int32
+	Weights []int64 // Taps a pixel, with 22 fractional bits; without their signs they come to less than 2
 }
