@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -702,7 +703,7 @@ func TestRunMisbehaves(t *testing.T) {
 					}
 					c.answered(t)
 				}
-				if late != nil && test.name == "answers after the end" {
+				if test.name == "answers after the end" && late != nil {
 					late(0, reply(number(17))) // while request 3 is the worker's first
 				}
 				g.proceed <- struct{}{}
@@ -1060,9 +1061,10 @@ func TestOverload(t *testing.T) {
 func TestPaceFollows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		took := time.Second
+		var took atomic.Int64 // workers read it while the test goes on
+		took.Store(int64(time.Second))
 		b := batch.New(func(ctx context.Context, jobs []model.Job, answer func(i int, r model.Result)) {
-			slow(took)(ctx, jobs, answer)
+			slow(time.Duration(took.Load()))(ctx, jobs, answer)
 		}, batch.Options{Wait: 2500 * ms})
 		for _, c := range settled(b, 0, 1, 2) {
 			c.answered(t)
@@ -1070,7 +1072,7 @@ func TestPaceFollows(t *testing.T) {
 		calls := settled(b, 3, 4, 5, 6, 7)
 		calls[4].failed(t, fault.Unavailable)
 		calls[3].failed(t, fault.Unavailable)
-		took = ms
+		took.Store(int64(ms))
 		for _, c := range calls[:3] {
 			c.answered(t)
 		}
