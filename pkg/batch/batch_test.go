@@ -703,7 +703,7 @@ func TestRunMisbehaves(t *testing.T) {
 					}
 					c.answered(t)
 				}
-				if late != nil && test.name == "answers after the end" {
+				if test.name == "answers after the end" && late != nil {
 					late(0, reply(number(17))) // while request 3 is the worker's first
 				}
 				g.proceed <- struct{}{}
@@ -1061,7 +1061,7 @@ func TestOverload(t *testing.T) {
 func TestPaceFollows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var took atomic.Int64
+		var took atomic.Int64 // workers read it while the test goes on
 		took.Store(int64(time.Second))
 		b := batch.New(func(ctx context.Context, jobs []model.Job, answer func(i int, r model.Result)) {
 			slow(time.Duration(took.Load()))(ctx, jobs, answer)
