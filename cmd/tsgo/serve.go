@@ -125,6 +125,12 @@ func (o *serveOptions) serve(ctx context.Context) error {
 	o.tellSettings(log, c)
 	opts := c.Server
 	opts.Store, opts.Handlers, opts.Params = o.storeOf(c), builtin.Handlers(), paramNames()
+	if err := opts.Store.Check(); err != nil { // TorchServe does not start either
+		if c.snapshot {
+			err = fmt.Errorf("%w; %s", err, startClean)
+		}
+		return err
+	}
 	if c.Snapshots {
 		opts.Snapshots = server.Snapshots{Dir: snapshotDir(o.streams), Encode: c.Snapshot(buildVersion())}
 	}

@@ -85,14 +85,22 @@ func (s *Store) List() ([]Entry, []error) {
 	return all, wrong
 }
 
+// Check returns [fault.NotFound], or [fault.Invalid], where a directory that somebody asked for is not there or cannot be read.
+func (s *Store) Check() error {
+	for _, dir := range s.dirs {
+		if err := dir.check(); dir.Required && err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Find returns the model of this name, in this version. An empty version is the highest one, in natural order (1.10 is
 // above 1.9), of the first directory that has the model. It returns [fault.NoModel] or [fault.NoVersion], or, where a
 // file that has the model's name is broken, what is wrong with it: a model further down does not stand in for it.
 func (s *Store) Find(name, version string) (Entry, error) {
-	for _, dir := range s.dirs {
-		if err := dir.check(); dir.Required && err != nil {
-			return Entry{}, err
-		}
+	if err := s.Check(); err != nil {
+		return Entry{}, err
 	}
 	var all []Entry
 	for _, dir := range s.dirs {
