@@ -186,6 +186,7 @@ func pictureLoop(ctx context.Context, args []string) (func(d time.Duration) (flo
 			return err
 		}
 		_, err = s.Run(ctx, tensor.Named{name: t})
+		transform.Recycle(t) // as a served model's handler has it
 		return err
 	}}
 	return func(d time.Duration) (float64, error) { return l.Rate(ctx, d) }, nil
@@ -209,7 +210,10 @@ func transformTime(ctx context.Context, args []string) (func(d time.Duration) (f
 	}
 	return func(d time.Duration) (float64, error) {
 		return medianTime(d, func() error {
-			_, err := transform.Tensor(ctx, data)
+			t, err := transform.Tensor(ctx, data)
+			if err == nil {
+				transform.Recycle(t) // as a served model's handler has it
+			}
 			return err
 		})
 	}, nil
