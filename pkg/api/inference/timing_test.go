@@ -70,7 +70,7 @@ func TestWrote(t *testing.T) {
 	}
 	h := inference.New(&models{}, opts)
 	for _, target := range []string{"/predictions/m", "/explanations/m", "/predictions", "/ping"} {
-		send(t, h, httptest.NewRequest(http.MethodPost, target, http.NoBody))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, target, http.NoBody))
 	}
 	if diff := cmp.Diff([]string{"m predict", "m explain"}, told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
